@@ -1,0 +1,121 @@
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+BIN := $(CURDIR)/bin
+export PATH := $(BIN):$(PATH)
+
+# Every tool is built from a Go module at a fixed version; Go's checksum database vouches for its content.
+HELM_VERSION := v3.22.0
+KIND_VERSION := v0.33.0
+GOLANGCI_LINT_VERSION := v2.15.0
+GOTESTSUM_VERSION := v1.13.0
+# What `helm template` and `helm lint` take for the cluster's version where there is none.
+KUBERNETES_VERSION := 1.36
+
+RUN ?= .
+FULL ?=
+KEEP ?=
+OCI_REGISTRY ?=
+export FULL KEEP
+
+# Test results of one layer, as JSON, for the summary.
+RESULTS := $(CURDIR)/artifacts/results
+GOTESTSUM = mkdir -p $(RESULTS) && gotestsum --format $(or $(GOTESTSUM_FORMAT),pkgname-and-test-fails) --jsonfile $(RESULTS)/$(1).json --
+GOTESTSUM_FORMAT ?=
+
+##@ Help
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Use it
+
+.PHONY: up down compose-up compose-down
+up: tools ## Start a kind cluster of three workers, install the chart, and write and search real vectors in it.
+	scripts/cluster-up.sh
+
+down: tools ## Delete what `make up` started.
+	scripts/cluster-down.sh
+
+compose-up: ## Start Qdrant on this machine with docker compose (MONITORING=1 adds Prometheus and Grafana).
+	scripts/compose.sh up --detach --wait
+
+compose-down: ## Stop it; the volumes stay.
+	scripts/compose.sh down
+
+##@ Develop
+
+.PHONY: tools generate golden lint verify package publish
+tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl ## Build the pinned tools into bin/.
+
+generate: ## Make values.schema.json and the values table of the chart's README from values.yaml.
+	go run ./tools/gen
+
+golden: ## Render values/*.yaml anew into tests/render/testdata; review the difference.
+	go test ./tests/render -run Golden -update || true
+	git diff --stat -- tests/render/testdata
+
+lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION) ## Check Go, the chart and the scripts.
+	golangci-lint run ./...
+	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant
+	for values in dev prod; do helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-$$values.yaml; done
+	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml -f values/values-kind.yaml
+	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+
+verify: ## Fail if something generated is out of date.
+	go run ./tools/gen -check
+	go mod tidy -diff
+	go mod verify >/dev/null
+
+package: $(BIN)/.helm-$(HELM_VERSION) ## Pack the chart into dist/.
+	mkdir -p dist
+	helm package --destination dist charts/qdrant
+
+publish: package ## Push the chart to an OCI registry: OCI_REGISTRY=registry.example.org/charts.
+	scripts/publish.sh "$(OCI_REGISTRY)"
+
+##@ Test
+
+.PHONY: test test-render test-compose test-e2e
+test: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run all tests that need only Go.
+	$(call GOTESTSUM,test) -race -count=1 ./...
+	@go run ./tools/summary $(RESULTS)/test.json
+
+test-render: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the chart's render tests.
+	$(call GOTESTSUM,render) -count=1 -run '$(RUN)' ./tests/render/...
+
+test-compose: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Start the compose stack and check it (RUN=pattern). Needs Docker.
+	$(call GOTESTSUM,compose) -tags compose -count=1 -timeout 20m -run '$(RUN)' ./tests/compose/...
+	@go run ./tools/summary $(RESULTS)/compose.json
+
+test-e2e: tools ## Prove the chart on a kind cluster (RUN=pattern, FULL=1 for all, KEEP=1 keeps the cluster). Needs Docker.
+	$(call GOTESTSUM,e2e) -tags e2e -count=1 -timeout $(if $(FULL),85m,40m) -run '$(RUN)' ./tests/e2e/...
+	@go run ./tools/summary $(RESULTS)/e2e.json
+
+##@ Tools
+
+$(BIN)/.helm-$(HELM_VERSION):
+	# The versions that a release of Helm is stamped with: without them it takes every cluster for Kubernetes 1.20.
+	GOBIN=$(BIN) go install -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$(HELM_VERSION) -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(lastword $(subst ., ,$(KUBERNETES_VERSION))) -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(lastword $(subst ., ,$(KUBERNETES_VERSION)))" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	touch $@
+
+$(BIN)/.kind-$(KIND_VERSION):
+	GOBIN=$(BIN) go install -ldflags "-s -w" sigs.k8s.io/kind@$(KIND_VERSION)
+	touch $@
+
+$(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION):
+	GOBIN=$(BIN) go install -ldflags "-s -w" github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	touch $@
+
+$(BIN)/.gotestsum-$(GOTESTSUM_VERSION):
+	GOBIN=$(BIN) go install -ldflags "-s -w" gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
+	touch $@
+
+# Its version follows go.mod, so it is built again when that changes.
+$(BIN)/kubectl: tools/kubectl/main.go go.mod
+	go build -ldflags "-s -w" -o $@ ./tools/kubectl

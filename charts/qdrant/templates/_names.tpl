@@ -1,0 +1,46 @@
+{{/*
+Names follow the official chart, so that a release of it can be adopted with its volumes, and what people know still works.
+*/}}
+
+{{/* The chart's name, or what replaces it. Part of the selector. */}}
+{{- define "qdrant.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The name of all objects: the release's, with the chart's name added where it isn't in it. */}}
+{{- define "qdrant.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains (include "qdrant.name" .) .Release.Name }}
+{{- .Release.Name }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "qdrant.name" .) }}
+{{- end }}
+{{- end }}
+
+{{/* The Service that gives each peer its name, ready or not. */}}
+{{- define "qdrant.headless.name" -}}
+{{ include "qdrant.fullname" . }}-headless
+{{- end }}
+
+{{/* The domain below which each pod has its name. A full name works the same in every namespace and with every resolver, so a peer's URI never has to change. */}}
+{{- define "qdrant.headless.domain" -}}
+{{ include "qdrant.headless.name" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
+{{- end }}
+
+{{- define "qdrant.serviceAccount.name" -}}
+{{- if .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default (include "qdrant.fullname" .) }}
+{{- else }}
+{{- .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{/* The server's image. A digest wins over a tag. */}}
+{{- define "qdrant.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default (printf "v%s-unprivileged" .Chart.AppVersion)) }}
+{{- end }}
+{{- end }}

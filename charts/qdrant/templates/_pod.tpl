@@ -1,0 +1,266 @@
+{{/*
+The pod, in parts: each list of containers and volumes is one helper, so that a part that another container brings is added in one place.
+*/}}
+
+{{- define "qdrant.pod" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+serviceAccountName: {{ include "qdrant.serviceAccount.name" . | quote }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.schedulerName }}
+schedulerName: {{ . | quote }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "qdrant.pod.affinity" . | fromYaml }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "qdrant.pod.topologySpread" . | fromYamlArray }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraInitContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+containers:
+  {{- include "qdrant.pod.server" . | nindent 2 }}
+  {{- with .Values.extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumes:
+  {{- include "qdrant.pod.volumes" . | nindent 2 }}
+{{- end }}
+
+{{/* The server's container. */}}
+{{- define "qdrant.pod.server" -}}
+- name: qdrant
+  image: {{ include "qdrant.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [/bin/bash, /qdrant/config/start.sh]
+  {{- with .Values.extraArgs }}
+  args:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  env:
+    {{- include "qdrant.pod.env" . | nindent 4 }}
+  {{- with .Values.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  ports:
+    - {name: http, containerPort: 6333, protocol: TCP}
+    - {name: grpc, containerPort: 6334, protocol: TCP}
+    {{- if .Values.cluster.enabled }}
+    - {name: p2p, containerPort: 6335, protocol: TCP}
+    {{- end }}
+    {{- if .Values.metrics.enabled }}
+    - {name: metrics, containerPort: 6336, protocol: TCP}
+    {{- end }}
+  # REST answers only after every collection is loaded. Loading is not bounded, so the startup probe is patient and the others wait for it.
+  startupProbe:
+    {{- include "qdrant.pod.probe" (dict "root" . "path" "/healthz" "probe" .Values.probes.startup) | nindent 4 }}
+  readinessProbe:
+    {{- include "qdrant.pod.probe" (dict "root" . "path" "/readyz" "probe" .Values.probes.readiness) | nindent 4 }}
+  {{- if .Values.probes.liveness.enabled }}
+  livenessProbe:
+    {{- include "qdrant.pod.probe" (dict "root" . "path" "/livez" "probe" .Values.probes.liveness) | nindent 4 }}
+  {{- end }}
+  {{- if .Values.preStopSeconds }}
+  lifecycle:
+    preStop:
+      # The pod leaves the Services the moment it is deleted, but proxies and clients hear of it later; until then it goes on answering.
+      exec:
+        command: [sleep, {{ int .Values.preStopSeconds | quote }}]
+  {{- end }}
+  resources:
+    {{- include "qdrant.pod.resources" . | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: qdrant-storage, mountPath: /qdrant/storage}
+    - {name: qdrant-snapshots, mountPath: /qdrant/snapshots}
+    {{- if .Values.persistence.scratch.enabled }}
+    - {name: qdrant-scratch, mountPath: /qdrant/scratch}
+    {{- end }}
+    - {name: qdrant-config, mountPath: /qdrant/config/production.yaml, subPath: production.yaml, readOnly: true}
+    - {name: qdrant-config, mountPath: /qdrant/config/start.sh, subPath: start.sh, readOnly: true}
+    - {name: qdrant-init, mountPath: /qdrant/init}
+    {{- if .Values.tls.enabled }}
+    - {name: qdrant-tls, mountPath: /qdrant/tls, readOnly: true}
+    {{- end }}
+    {{- with .Values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
+{{/* The server's resources. An amount that is null is left out, so that a values file can take away what one below it sets. */}}
+{{- define "qdrant.pod.resources" -}}
+{{- $resources := dict -}}
+{{- range $part, $amounts := .Values.resources -}}
+{{- if kindIs "map" $amounts -}}
+{{- $kept := dict -}}
+{{- range $name, $amount := $amounts -}}
+{{- if not (kindIs "invalid" $amount) -}}{{- $_ := set $kept $name $amount -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $resources $part $kept -}}
+{{- else if not (kindIs "invalid" $amounts) -}}
+{{- $_ := set $resources $part $amounts -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end }}
+
+{{/*
+A probe. Usage: {{ include "qdrant.pod.probe" (dict "root" $ "path" "/readyz" "probe" .Values.probes.readiness) }}
+*/}}
+{{- define "qdrant.pod.probe" -}}
+{{- if or (not .root) (not .path) (not .probe) }}{{ fail "qdrant.pod.probe: needs root, path and probe" }}{{ end -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+  scheme: {{ include "qdrant.scheme" .root | upper }}
+periodSeconds: {{ int .probe.periodSeconds }}
+timeoutSeconds: {{ int .probe.timeoutSeconds }}
+failureThreshold: {{ int .probe.failureThreshold }}
+{{- end }}
+
+{{/* The server's environment. Keys come from the Secret and nowhere else. */}}
+{{- define "qdrant.pod.env" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef: {fieldPath: metadata.name}
+# The server notes here that it has started once; its own folder is read-only.
+- name: QDRANT_INIT_FILE_PATH
+  value: /qdrant/init/.qdrant-initialized
+{{- with .Values.auth.existingSecret }}
+- name: QDRANT__SERVICE__API_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.apiKey | quote }}}
+# Left out of the environment when the Secret has no such entry: an empty value would be a key.
+- name: QDRANT__SERVICE__READ_ONLY_API_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.readOnlyApiKey | quote }}, optional: true}
+- name: QDRANT__SERVICE__ALT_API_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.altApiKey | quote }}, optional: true}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Volumes of the pod that are not claims of the StatefulSet. */}}
+{{- define "qdrant.pod.volumes" -}}
+- name: qdrant-config
+  configMap:
+    name: {{ include "qdrant.fullname" . | quote }}
+- name: qdrant-init
+  emptyDir: {}
+{{- if not .Values.persistence.snapshots.enabled }}
+- name: qdrant-snapshots
+  emptyDir: {}
+{{- end }}
+{{- with .Values.persistence.scratch }}
+{{- if .enabled }}
+- name: qdrant-scratch
+  ephemeral:
+    volumeClaimTemplate:
+      metadata:
+        labels:
+          {{- include "qdrant.selectorLabels" $ | nindent 10 }}
+      spec:
+        {{- include "qdrant.claimSpec" . | nindent 8 }}
+{{- end }}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- name: qdrant-tls
+  secret:
+    secretName: {{ .Values.tls.existingSecret | quote }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The spec of a claim. Usage: {{ include "qdrant.claimSpec" .Values.persistence.data }} */}}
+{{- define "qdrant.claimSpec" -}}
+accessModes:
+  {{- toYaml .accessModes | nindent 2 }}
+{{- if not (kindIs "invalid" .storageClass) }}
+storageClassName: {{ .storageClass | quote }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ .size | quote }}
+{{- end }}
+
+{{/*
+A claim template. apiVersion and kind are what the API server would add; without them GitOps tools see a difference for ever.
+Usage: {{ include "qdrant.claimTemplate" (dict "root" $ "name" "qdrant-storage" "volume" .Values.persistence.data) }}
+*/}}
+{{- define "qdrant.claimTemplate" -}}
+{{- if or (not .root) (not .name) (not .volume) }}{{ fail "qdrant.claimTemplate: needs root, name and volume" }}{{ end -}}
+- apiVersion: v1
+  kind: PersistentVolumeClaim
+  metadata:
+    name: {{ .name }}
+    labels:
+      {{- include "qdrant.selectorLabels" .root | nindent 6 }}
+      {{- with .volume.labels }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- with .volume.annotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+  spec:
+    {{- include "qdrant.claimSpec" .volume | nindent 4 }}
+    volumeMode: Filesystem
+{{- end }}
+
+{{/* podAntiAffinity by host, with `affinity` over it. */}}
+{{- define "qdrant.pod.affinity" -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "qdrant.selectorLabels" . | fromYaml)) -}}
+{{- $affinity := dict -}}
+{{- if eq .Values.podAntiAffinity "soft" -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term))) -}}
+{{- else if eq .Values.podAntiAffinity "hard" -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term)) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $affinity (deepCopy .Values.affinity)) -}}
+{{- end }}
+
+{{/* The spread over zones, and what the user adds. */}}
+{{- define "qdrant.pod.topologySpread" -}}
+{{- $constraints := list -}}
+{{- with .Values.zoneSpread -}}
+{{- if ne .mode "none" -}}
+{{- $constraints = append $constraints (dict
+  "maxSkew" 1
+  "topologyKey" .topologyKey
+  "whenUnsatisfiable" (eq .mode "hard" | ternary "DoNotSchedule" "ScheduleAnyway")
+  "labelSelector" (dict "matchLabels" (include "qdrant.selectorLabels" $ | fromYaml))) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (concat $constraints .Values.topologySpreadConstraints) -}}
+{{- end }}

@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
+)
+
+// errNoEngine: what is asked for needs the node's container.
+var errNoEngine = errors.New("the nodes of this cluster are not containers of this machine's Docker engine; use a kind cluster")
+
+// NodesAreContainers says whether StopNode, StartNode and Kill work: they do on kind clusters of this machine.
+func (c *Cluster) NodesAreContainers() bool { return c.provider != nil }
+
+// StopNode takes a node away at once, as a power cut does: all its processes are killed, its disk stays.
+func (c *Cluster) StopNode(ctx context.Context, node string) error {
+	if c.provider == nil {
+		return errNoEngine
+	}
+	if _, err := c.docker(ctx, "kill", node); err != nil {
+		return fmt.Errorf("stopping node %s: %w", node, err)
+	}
+	return nil
+}
+
+// StartNode brings a stopped node back and waits until Kubernetes calls it ready. It is good for a t.Cleanup too: a node
+// that runs is left as it is.
+func (c *Cluster) StartNode(ctx context.Context, node string) error {
+	if c.provider == nil {
+		return errNoEngine
+	}
+	begin := time.Now()
+	if _, err := c.docker(ctx, "start", node); err != nil {
+		return fmt.Errorf("starting node %s: %w", node, err)
+	}
+	// Shortly after a stop the node is still called ready; a heartbeat since the start tells that it really is back.
+	err := kube.Poll(ctx, timeouts.NodeReady, "a heartbeat of node "+node, func(ctx context.Context) error {
+		lease, err := c.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, node, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if lease.Spec.RenewTime == nil || !lease.Spec.RenewTime.After(begin) {
+			return fmt.Errorf("the last one is of %s", lease.Spec.RenewTime)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.WaitNode(ctx, node, true, timeouts.NodeReady)
+}
+
+// Kill sends SIGKILL to the first process of a pod's container, from the node: within the container the kernel shields
+// process 1 from it.
+func (c *Cluster) Kill(ctx context.Context, namespace, pod, container string) error {
+	if c.provider == nil {
+		return errNoEngine
+	}
+	found, err := c.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("killing pod %s/%s: %w", namespace, pod, err)
+	}
+	id := containerID(found, container)
+	if id == "" {
+		return fmt.Errorf("killing pod %s/%s: container %s does not run", namespace, pod, container)
+	}
+	// ctr, not crictl: kind itself needs it on every node.
+	tasks, err := c.docker(ctx, "exec", found.Spec.NodeName, "ctr", "--namespace=k8s.io", "tasks", "ls")
+	if err != nil {
+		return fmt.Errorf("killing pod %s/%s: %w", namespace, pod, err)
+	}
+	pid := ""
+	for line := range strings.Lines(tasks) { // TASK PID STATUS
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == id {
+			pid = fields[1]
+		}
+	}
+	if pid == "" {
+		return fmt.Errorf("killing pod %s/%s: node %s has no task for container %s", namespace, pod, found.Spec.NodeName, id)
+	}
+	if _, err := c.docker(ctx, "exec", found.Spec.NodeName, "kill", "-KILL", pid); err != nil {
+		return fmt.Errorf("killing pod %s/%s: %w", namespace, pod, err)
+	}
+	return nil
+}
+
+func containerID(pod *corev1.Pod, container string) string {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == container && status.State.Running != nil {
+			_, id, _ := strings.Cut(status.ContainerID, "://")
+			return id
+		}
+	}
+	return ""
+}

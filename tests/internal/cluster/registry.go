@@ -1,0 +1,89 @@
+package cluster
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The clusters that must not outlive this process. A cluster is entered before it is created.
+var (
+	registered struct {
+		sync.Mutex
+		clusters []*Cluster
+	}
+	guard sync.Once
+	// deleting is held while a cluster is deleted, and for good once a signal has come: the test's own way out then waits
+	// instead of ending the process under the deletion.
+	deleting sync.Mutex
+)
+
+func register(c *Cluster) {
+	registered.Lock()
+	registered.clusters = append(registered.clusters, c)
+	registered.Unlock()
+	guard.Do(func() {
+		signals := make(chan os.Signal, 2)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		go func() {
+			received := <-signals
+			go func() { <-signals; os.Exit(130) }()
+			deleteAll(received.String())
+			os.Exit(130)
+		}()
+		if left, ok := beforeDeadline(); ok {
+			// At its -timeout, go test panics: no deferred call runs and the nodes would stay.
+			time.AfterFunc(left, func() { deleteAll("go test -timeout is about to pass") })
+		}
+	})
+}
+
+func unregister(c *Cluster) {
+	registered.Lock()
+	defer registered.Unlock()
+	registered.clusters = slices.DeleteFunc(registered.clusters, func(other *Cluster) bool { return other == c })
+}
+
+func deleteAll(why string) {
+	deleting.Lock()
+	registered.Lock()
+	clusters := slices.Clone(registered.clusters)
+	registered.Unlock()
+	for _, c := range clusters {
+		fmt.Fprintf(os.Stderr, "%s: deleting kind cluster %s\n", why, c.Name)
+		// More than once: while kind is still creating nodes, one may come up after those that were there have been listed,
+		// and one that is half made refuses to be removed.
+		var err error
+		for clean, attempts := 0, 0; clean < 2 && attempts < 10; attempts++ {
+			if err = c.remove(); err == nil {
+				clean++
+			}
+			<-time.After(time.Second)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+}
+
+// beforeDeadline is the time until a minute before go test's -timeout.
+func beforeDeadline() (time.Duration, bool) {
+	timeout := flag.Lookup("test.timeout")
+	if timeout == nil {
+		return 0, false
+	}
+	getter, ok := timeout.Value.(flag.Getter)
+	if !ok {
+		return 0, false
+	}
+	limit, ok := getter.Get().(time.Duration)
+	if !ok || limit <= 2*time.Minute {
+		return 0, false
+	}
+	return limit - time.Minute, true
+}

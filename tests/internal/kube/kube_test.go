@@ -1,0 +1,123 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+)
+
+func TestWaitRollout(t *testing.T) {
+	t.Parallel()
+	done := appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 3, ReadyReplicas: 3, UpdatedReplicas: 3, CurrentRevision: "b", UpdateRevision: "b"}
+	for _, test := range []struct {
+		name    string
+		spec    int32
+		change  func(*appsv1.StatefulSetStatus)
+		wantErr string
+	}{
+		{name: "all_of_the_new_revision_and_ready", spec: 3},
+		{name: "none_of_none_is_not_three", spec: 0, change: func(s *appsv1.StatefulSetStatus) { s.Replicas, s.ReadyReplicas = 0, 0 }, wantErr: "spec.replicas is 0"},
+		{name: "the_controller_has_not_looked_yet", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.ObservedGeneration = 1 }, wantErr: "generation 2 is not yet observed"},
+		{name: "one_of_the_old_revision", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.CurrentRevision, s.UpdatedReplicas = "a", 2 }, wantErr: "2 of 3 pods are of revision b"},
+		{name: "one_not_ready", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.ReadyReplicas = 2 }, wantErr: "2 of 3 pods are ready: q-1 Pending"},
+		{name: "one_too_many", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.Replicas, s.ReadyReplicas = 4, 4 }, wantErr: "4 of 3 pods exist"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			status := done
+			if test.change != nil {
+				test.change(&status)
+			}
+			labels := map[string]string{"app": "qdrant"}
+			client := &Client{Interface: fake.NewClientset(
+				&appsv1.StatefulSet{
+					ObjectMeta: metav1.ObjectMeta{Name: "q", Namespace: "n", Generation: 2},
+					Spec:       appsv1.StatefulSetSpec{Replicas: &test.spec, Selector: &metav1.LabelSelector{MatchLabels: labels}},
+					Status:     status,
+				},
+				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "q-1", Namespace: "n", Labels: labels}, Status: corev1.PodStatus{Phase: corev1.PodPending}},
+			)}
+			err := client.WaitRollout(t.Context(), "n", "q", 3, 20*time.Millisecond)
+			if test.wantErr == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.wantErr)
+		})
+	}
+}
+
+func TestPoll(t *testing.T) {
+	t.Parallel()
+	t.Run("says_what_was_wrong_last", func(t *testing.T) {
+		t.Parallel()
+		err := Poll(t.Context(), 20*time.Millisecond, "the moon", func(context.Context) error { return errors.New("still rising") })
+		require.ErrorContains(t, err, "waiting for the moon: not within 0s: still rising")
+	})
+	t.Run("an_attempt_that_hangs_does_not_hide_what_was_wrong_before", func(t *testing.T) {
+		t.Parallel()
+		calls := 0
+		err := Poll(t.Context(), 700*time.Millisecond, "the moon", func(ctx context.Context) error {
+			if calls++; calls == 1 {
+				return errors.New("still rising")
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		require.ErrorContains(t, err, "still rising")
+		assert.Equal(t, 2, calls)
+	})
+}
+
+func TestSteady(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, Steady(t.Context(), 20*time.Millisecond, "calm", func(context.Context) error { return nil }))
+	err := Steady(t.Context(), time.Minute, "calm", func(context.Context) error { return errors.New("a gust") })
+	require.ErrorContains(t, err, "calm: no longer so after")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, Steady(cancelled, time.Minute, "calm", func(context.Context) error { return nil }), context.Canceled)
+}
+
+func TestPods(t *testing.T) {
+	t.Parallel()
+	client := &Client{Interface: fake.NewClientset(pod("q-10"), pod("q-9"), pod("q-0"))}
+	pods, err := client.Pods(t.Context(), "n", "")
+	require.NoError(t, err)
+	require.Len(t, pods, 3)
+	assert.Equal(t, []string{"q-0", "q-9", "q-10"}, []string{pods[0].Name, pods[1].Name, pods[2].Name})
+}
+
+func pod(name string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "n"}}
+}
+
+func TestPodState(t *testing.T) {
+	t.Parallel()
+	waiting := pod("q-1")
+	waiting.Status = corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
+		Name: "qdrant", RestartCount: 2,
+		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 101, Reason: "Error"}},
+	}}}
+	assert.Equal(t, "q-1 Pending, qdrant CrashLoopBackOff, qdrant restarted 2 times, last exit 101 (Error)", PodState(waiting))
+}
+
+func TestReached(t *testing.T) {
+	t.Parallel()
+	open, err := reached("10.0.0.1:6333 open\n10.0.0.1:6335 closed\n", []string{"10.0.0.1:6333", "10.0.0.1:6335"})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]bool{"10.0.0.1:6333": true, "10.0.0.1:6335": false}, open)
+
+	// No answer is neither open nor closed: a probe that could not run must not pass for a refusal.
+	_, err = reached("10.0.0.1:6333 open\n", []string{"10.0.0.1:6333", "10.0.0.1:6335"})
+	require.ErrorContains(t, err, "10.0.0.1:6335")
+}

@@ -1,0 +1,141 @@
+package ledger_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/qdrant/go-client/qdrant"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/servers"
+)
+
+// These tests hold the judge against real servers: it must find nothing where
+// nothing was lost, and it must find what was lost.
+
+const (
+	collection = "ledger"
+	shards     = 6
+	apiKey     = "an-api-key-of-the-tests"
+)
+
+// cluster starts three servers and makes a collection with the given number of
+// replicas.
+func cluster(t *testing.T, ctx context.Context, replicationFactor uint32) *servers.Cluster {
+	t.Helper()
+	c := servers.Start(t, 3, servers.Options{APIKey: apiKey})
+	client, err := qdrant.NewClient(&qdrant.Config{
+		Host: "127.0.0.1", Port: c.Servers[0].GRPCPort(), Headers: map[string]string{"api-key": apiKey},
+		PoolSize: 1, SkipCompatibilityCheck: true,
+	})
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	require.NoError(t, client.CreateCollection(ctx, ledger.Collection(collection, shards, replicationFactor, 1)))
+	require.NoError(t, c.AwaitActive(ctx, collection, int(replicationFactor)))
+	return c
+}
+
+func keep(t *testing.T, ctx context.Context, c *servers.Cluster) *ledger.Ledger {
+	t.Helper()
+	l, err := ledger.Start(ctx, ledger.Config{
+		Targets: c.GRPC(), APIKey: apiKey, Collection: collection, PerTry: 2 * time.Second, Settle: 3 * time.Second,
+	})
+	require.NoError(t, err)
+	require.NoError(t, l.AwaitWrites(ctx, 300))
+	return l
+}
+
+func peers(c ...*servers.Server) []ledger.Peer {
+	var all []ledger.Peer
+	for _, s := range c {
+		all = append(all, ledger.Peer{Name: s.Name, Client: s.REST()})
+	}
+	return all
+}
+
+func TestNothingIsLostWhenOneOfTwoReplicasIsKilled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := cluster(t, ctx, 2)
+	l := keep(t, ctx, c)
+
+	victim := c.Servers[1]
+	victim.Kill()
+	require.NoError(t, l.AwaitWrites(ctx, 300))
+	require.NoError(t, victim.Start(ctx))
+	require.NoError(t, c.AwaitReady(ctx))
+	require.NoError(t, c.AwaitActive(ctx, collection, 2))
+	require.NoError(t, l.AwaitWrites(ctx, 100))
+	verdict := l.Judge(ctx, peers(c.Servers...))
+
+	verdict.RequireNoLostWrites(t)
+	require.NoError(t, verdict.Report.Within(ledger.Budget{WriteGap: 30 * time.Second, ReadGap: 30 * time.Second}))
+	assert.Equal(t, 2*shards, verdict.Replicas)
+	assert.Positive(t, verdict.Report.Writes.RawFailures, "the kill must have been felt")
+}
+
+// TestALostVolumeIsReported is the negative control: with one replica of each
+// shard, deleting a server's storage loses writes, and the judge must say so.
+func TestALostVolumeIsReported(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := cluster(t, ctx, 1)
+	l := keep(t, ctx, c)
+	l.Stop()
+
+	victim := c.Servers[2]
+	victim.Kill()
+	require.NoError(t, victim.LoseVolume())
+	// It still holds shards as far as the others know, so it may not join again.
+	require.ErrorContains(t, victim.Start(ctx), "already used by peer")
+	verdict := l.Judge(ctx, peers(c.Servers[:2]...))
+
+	t.Log("ledger:", verdict.Report)
+	t.Log("verdict:", verdict)
+	require.False(t, verdict.OK())
+	assert.NotEmpty(t, verdict.Lost, "a third of the shards is gone")
+	assert.Less(t, len(verdict.Lost), verdict.Report.IDs, "the rest is still there")
+	assert.NotEmpty(t, verdict.Problems, "the peers cannot answer for the whole collection")
+	assert.Empty(t, verdict.Phantoms)
+	assert.Empty(t, verdict.Disagreements)
+}
+
+// TestAReplicaThatMissedWritesIsReported takes the points of one server back to
+// what they were a while ago. It comes back as if nothing had happened, its
+// replicas count as Active, and only a reader that asks each replica by itself
+// can tell.
+func TestAReplicaThatMissedWritesIsReported(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := cluster(t, ctx, 2)
+	l := keep(t, ctx, c)
+
+	victim := c.Servers[2]
+	require.NoError(t, victim.Stop())
+	old := t.TempDir()
+	require.NoError(t, victim.SaveCollections(old))
+	require.NoError(t, victim.Start(ctx))
+	require.NoError(t, c.AwaitReady(ctx))
+	require.NoError(t, c.AwaitActive(ctx, collection, 2))
+	require.NoError(t, l.AwaitWrites(ctx, 300))
+	l.Stop()
+	victim.Kill()
+	require.NoError(t, victim.RestoreCollections(old))
+	require.NoError(t, victim.Start(ctx))
+	require.NoError(t, c.AwaitReady(ctx))
+	require.NoError(t, c.AwaitActive(ctx, collection, 2))
+	verdict := l.Judge(ctx, peers(c.Servers...))
+
+	t.Log("ledger:", verdict.Report)
+	t.Log("verdict:", verdict)
+	require.False(t, verdict.OK())
+	assert.Empty(t, verdict.Lost, "the other replicas still have everything")
+	assert.NotEmpty(t, verdict.Disagreements)
+	assert.Empty(t, verdict.Problems)
+}

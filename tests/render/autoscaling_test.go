@@ -1,0 +1,152 @@
+package render
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+)
+
+func TestHorizontalPodAutoscaler(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, `autoscaling: {enabled: true}`)
+	spec := o.HorizontalPodAutoscaler(t, chart.Fullname).Spec
+	assert.Equal(t, autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "StatefulSet", Name: chart.Fullname}, spec.ScaleTargetRef)
+	assert.Equal(t, ptr.To[int32](3), spec.MinReplicas)
+	assert.EqualValues(t, 10, spec.MaxReplicas)
+
+	utilization := map[corev1.ResourceName]int32{}
+	for _, metric := range spec.Metrics {
+		require.Equal(t, autoscalingv2.ContainerResourceMetricSourceType, metric.Type, "what runs beside the server says nothing of its load")
+		assert.Equal(t, "qdrant", metric.ContainerResource.Container)
+		assert.Equal(t, autoscalingv2.UtilizationMetricType, metric.ContainerResource.Target.Type)
+		utilization[metric.ContainerResource.Name] = *metric.ContainerResource.Target.AverageUtilization
+	}
+	assert.Equal(t, map[corev1.ResourceName]int32{"cpu": 70, "memory": 80}, utilization)
+
+	assert.Equal(t, ptr.To(autoscalingv2.DisabledPolicySelect), spec.Behavior.ScaleDown.SelectPolicy, "a peer that leaves takes its replicas along")
+	assert.Equal(t, []autoscalingv2.HPAScalingPolicy{{Type: autoscalingv2.PodsScalingPolicy, Value: 1, PeriodSeconds: 300}}, spec.Behavior.ScaleUp.Policies)
+	assert.Equal(t, ptr.To[int32](120), spec.Behavior.ScaleUp.StabilizationWindowSeconds)
+}
+
+func TestHorizontalPodAutoscalerValues(t *testing.T) {
+	t.Parallel()
+	behaves(t, map[string]behaviour{
+		"one metric alone": {values: `autoscaling: {enabled: true, targetMemoryUtilizationPercentage: null}`, want: func(t *testing.T, o chart.Objects) {
+			metrics := o.HorizontalPodAutoscaler(t, chart.Fullname).Spec.Metrics
+			require.Len(t, metrics, 1)
+			assert.Equal(t, corev1.ResourceCPU, metrics[0].ContainerResource.Name)
+		}},
+		"how fast": {values: `autoscaling: {enabled: true, scaleUp: {pods: 2, periodSeconds: 60, stabilizationWindowSeconds: 0}}`, want: func(t *testing.T, o chart.Objects) {
+			up := o.HorizontalPodAutoscaler(t, chart.Fullname).Spec.Behavior.ScaleUp
+			assert.EqualValues(t, 2, up.Policies[0].Value)
+			assert.EqualValues(t, 60, up.Policies[0].PeriodSeconds)
+			assert.Equal(t, ptr.To[int32](0), up.StabilizationWindowSeconds, "0 is a value")
+		}},
+		"off by default": {want: func(t *testing.T, o chart.Objects) {
+			assert.False(t, o.Has("HorizontalPodAutoscaler", chart.Fullname))
+		}},
+		"memory needs no request when it is not looked at": {values: `{resources: {requests: {memory: null}}, autoscaling: {enabled: true, targetMemoryUtilizationPercentage: null}}`, want: func(t *testing.T, o chart.Objects) {
+			assert.True(t, o.Has("HorizontalPodAutoscaler", chart.Fullname))
+		}},
+	})
+}
+
+// With autoscaling the count of pods is the autoscaler's. An upgrade renders what the cluster has: a field that is left out after
+// it was there is set to 1 by the API server, and `replicas` would undo what the autoscaler did.
+func TestAutoscalingLeavesTheCountOfPodsAsItIs(t *testing.T) {
+	t.Parallel()
+	const on = `{replicas: 3, autoscaling: {enabled: true, minReplicas: 2}}`
+	const off = `{replicas: 3, autoscaling: {enabled: false}}`
+	other := chart.LiveStatefulSet(chart.Fullname, 9)
+	other.Namespace = "elsewhere"
+
+	each(t, map[string]struct {
+		values string
+		// live is what the cluster has; nil stands for no cluster at all.
+		live []appsv1.StatefulSet
+		want *int32
+	}{
+		"no cluster to ask, as in helm template":       {values: on, want: nil},
+		"a first installation":                         {values: on, live: []appsv1.StatefulSet{}, want: ptr.To[int32](3)},
+		"a release of three, autoscaling being on now": {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 3)}, want: ptr.To[int32](3)},
+		"a release that was taken to five":             {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](5)},
+		"fewer than minReplicas":                       {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 1)}, want: ptr.To[int32](1)},
+		"asleep at 0, woken by an upgrade":             {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 0)}, want: ptr.To[int32](3)},
+		"others of the namespace are not this one": {values: on, want: ptr.To[int32](3), live: []appsv1.StatefulSet{
+			chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname+"-2", 8), other}},
+		"among others":                 {values: on, want: ptr.To[int32](5), live: []appsv1.StatefulSet{chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname, 5)}},
+		"put to sleep":                 {values: `{replicas: 0, autoscaling: {enabled: true}}`, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](0)},
+		"put to sleep by a template":   {values: `{replicas: 0, autoscaling: {enabled: true}}`, want: ptr.To[int32](0)},
+		"off, no cluster":              {values: off, want: ptr.To[int32](3)},
+		"off, with a cluster":          {values: off, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](3)},
+		"off, at a first installation": {values: off, live: []appsv1.StatefulSet{}, want: ptr.To[int32](3)},
+	}, func(t *testing.T, c struct {
+		values string
+		live   []appsv1.StatefulSet
+		want   *int32
+	}) {
+		var options []chart.Option
+		if c.live != nil {
+			options = append(options, chart.Live(t, c.live...))
+		}
+		for _, options := range [][]chart.Option{options, append(options, chart.Upgrade())} {
+			assert.Equal(t, c.want, chart.Render(t, c.values, options...).StatefulSet(t, chart.Fullname).Spec.Replicas)
+		}
+	})
+}
+
+// lookup makes a render depend on the cluster, so it has one place and one reason.
+func TestLookupHasOnePlace(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(chart.Dir(), "templates", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		text := string(content)
+		for _, random := range []string{"randAlpha", "randNumeric", "randAscii", "randBytes", "uuidv4", "genPrivateKey", "genCA", "genSelfSigned", "genSigned", "now", "htpasswd", "bcrypt"} {
+			assert.NotContains(t, text, "{{ "+random, file)
+			assert.NotContains(t, text, "("+random+" ", file)
+		}
+		if filepath.Base(file) != "_replicas.tpl" {
+			assert.False(t, strings.Contains(text, "lookup \"") || strings.Contains(text, "(lookup"), "%s looks things up", file)
+		}
+	}
+}
+
+// What the test of the release expects is what it may expect: never more peers than are asked for.
+func TestHelmTestExpectsThePeersThatThereAre(t *testing.T) {
+	t.Parallel()
+	each(t, map[string]struct {
+		values string
+		live   []appsv1.StatefulSet
+		want   string
+	}{
+		"replicas":                   {values: `replicas: 5`, want: "5"},
+		"the live count":             {values: `autoscaling: {enabled: true}`, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 4)}, want: "4"},
+		"the least, from no cluster": {values: `{replicas: 5, autoscaling: {enabled: true, minReplicas: 3}}`, want: "3"},
+		"none":                       {values: `replicas: 0`, want: "0"},
+	}, func(t *testing.T, c struct {
+		values string
+		live   []appsv1.StatefulSet
+		want   string
+	}) {
+		var options []chart.Option
+		if c.live != nil {
+			options = append(options, chart.Live(t, c.live...))
+		}
+		pod := chart.Render(t, c.values, options...).Pod(t, "q-qdrant-test")
+		assert.Contains(t, pod.Spec.Containers[0].Env, corev1.EnvVar{Name: "PEERS", Value: c.want})
+	})
+}

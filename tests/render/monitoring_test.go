@@ -1,0 +1,225 @@
+package render
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/promcheck"
+)
+
+func endpoint(t *testing.T, o chart.Objects) monitoringv1.Endpoint {
+	t.Helper()
+	endpoints := o.ServiceMonitor(t, chart.Fullname).Spec.Endpoints
+	require.Len(t, endpoints, 1, "a second endpoint would count everything twice")
+	return endpoints[0]
+}
+
+func TestServiceMonitor(t *testing.T) {
+	t.Parallel()
+	behaves(t, map[string]behaviour{
+		"the metrics port, which asks for no key": {values: `{auth: {existingSecret: s}, metrics: {serviceMonitor: {enabled: true}}}`, want: func(t *testing.T, o chart.Objects) {
+			e := endpoint(t, o)
+			assert.Equal(t, "metrics", e.Port)
+			assert.Equal(t, "/metrics", e.Path)
+			assert.EqualValues(t, "http", ptr.Deref(e.Scheme, ""))
+			assert.EqualValues(t, "30s", e.Interval)
+			assert.EqualValues(t, "10s", e.ScrapeTimeout)
+			assert.Nil(t, e.TLSConfig)
+			assert.Empty(t, e.Params)
+			assert.Nil(t, e.Authorization)
+		}},
+		"each pod once, ready or not": {values: `metrics: {serviceMonitor: {enabled: true}}`, want: func(t *testing.T, o chart.Objects) {
+			assert.Equal(t, "cluster-discovery", o.ServiceMonitor(t, chart.Fullname).Spec.Selector.MatchLabels["app.kubernetes.io/component"])
+		}},
+		"with TLS": {values: `{tls: {enabled: true, existingSecret: certificate, caKey: authority.pem}, metrics: {serviceMonitor: {enabled: true}}}`, want: func(t *testing.T, o chart.Objects) {
+			e := endpoint(t, o)
+			assert.EqualValues(t, "https", ptr.Deref(e.Scheme, ""))
+			require.NotNil(t, e.TLSConfig)
+			assert.Equal(t, &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "certificate"}, Key: "authority.pem"}, e.TLSConfig.CA.Secret)
+			assert.Equal(t, ptr.To("q-qdrant-0.q-qdrant-headless.qdrant-test.svc.cluster.local"), e.TLSConfig.ServerName)
+		}},
+		"with a TLS config of one's own": {values: `{tls: {enabled: true, existingSecret: c}, metrics: {serviceMonitor: {enabled: true, tlsConfig: {insecureSkipVerify: true}}}}`, want: func(t *testing.T, o chart.Objects) {
+			assert.Equal(t, ptr.To(true), endpoint(t, o).TLSConfig.InsecureSkipVerify)
+			assert.Nil(t, endpoint(t, o).TLSConfig.ServerName)
+		}},
+		"values": {
+			values: `metrics: {serviceMonitor: {enabled: true, interval: 1m, scrapeTimeout: 50s, perCollection: true, labels: {release: p}, relabelings: [{action: labeldrop, regex: a}], metricRelabelings: [{action: labeldrop, regex: b}]}}`,
+			want: func(t *testing.T, o chart.Objects) {
+				e := endpoint(t, o)
+				assert.EqualValues(t, "1m", e.Interval)
+				assert.EqualValues(t, "50s", e.ScrapeTimeout)
+				assert.Equal(t, map[string][]string{"per_collection": {"true"}}, e.Params)
+				assert.Equal(t, "a", e.RelabelConfigs[0].Regex)
+				assert.Equal(t, "b", e.MetricRelabelConfigs[0].Regex)
+				assert.Equal(t, "p", o.ServiceMonitor(t, chart.Fullname).Labels["release"])
+			}},
+	})
+}
+
+// queries returns what a PrometheusRule asks, as Prometheus itself reads it.
+func queries(t *testing.T, rule *monitoringv1.PrometheusRule) []promcheck.Query {
+	t.Helper()
+	spec, err := yaml.Marshal(rule.Spec)
+	require.NoError(t, err)
+	found, err := promcheck.ParseRules("the PrometheusRule", spec)
+	require.NoError(t, err)
+	require.NotEmpty(t, found)
+	return found
+}
+
+func TestPrometheusRuleIsOfThisRelease(t *testing.T) {
+	t.Parallel()
+	each(t, map[string]struct{ values, release, namespace, fullname string }{
+		"a release":                       {release: "q", namespace: "qdrant-test", fullname: "q-qdrant"},
+		"a release called like the files": {release: "qdrant", namespace: "qdrant", fullname: "qdrant"},
+		"another name":                    {release: "q", namespace: "vectors", values: `fullnameOverride: search`, fullname: "search"},
+	}, func(t *testing.T, c struct{ values, release, namespace, fullname string }) {
+		o := chart.Render(t, "metrics: {prometheusRule: {enabled: true, labels: {release: p}}}\n"+c.values, chart.Named(c.release), chart.Into(c.namespace))
+		rule := o.PrometheusRule(t, c.fullname)
+		assert.Equal(t, "p", rule.Labels["release"])
+
+		// What each label is compared with, and how; nothing else may name a release.
+		want := map[string]string{
+			"namespace":             `namespace="` + c.namespace + `"`,
+			"job":                   `job="` + c.fullname + `-headless"`,
+			"pod":                   `pod=~"` + c.fullname + `-[0-9]+"`,
+			"persistentvolumeclaim": `persistentvolumeclaim=~"qdrant-(storage|snapshots)-` + c.fullname + `-[0-9]+|` + c.fullname + `-[0-9]+-qdrant-scratch"`,
+		}
+		seen := map[string]bool{}
+		for _, query := range queries(t, rule) {
+			for _, selector := range query.Selectors() {
+				named := false
+				for _, matcher := range selector.Matchers {
+					if expected, ok := want[matcher.Name]; ok {
+						assert.Equal(t, expected, matcher.String(), query.Source)
+						seen[matcher.Name] = true
+						named = named || matcher.Name == "namespace"
+					}
+				}
+				assert.True(t, named, "%s: %s sees other namespaces too", query.Source, selector)
+			}
+		}
+		for label := range want {
+			assert.True(t, seen[label], "no rule selects by %s", label)
+		}
+	})
+}
+
+// The regular expressions that stand in the rules match what Kubernetes will call the pods and claims of this release.
+func TestPrometheusRuleMatchesPodsAndClaims(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`)
+	names := map[string][]string{"pod": {chart.Fullname + "-0", chart.Fullname + "-12"}}
+	for _, claim := range o.StatefulSet(t, chart.Fullname).Spec.VolumeClaimTemplates {
+		names["persistentvolumeclaim"] = append(names["persistentvolumeclaim"], claim.Name+"-"+chart.Fullname+"-0")
+	}
+	for _, volume := range podSpec(t, o).Volumes {
+		if volume.Ephemeral != nil {
+			names["persistentvolumeclaim"] = append(names["persistentvolumeclaim"], chart.Fullname+"-0-"+volume.Name)
+		}
+	}
+	require.Len(t, names["persistentvolumeclaim"], 3)
+	others := []string{"q-qdrant-test", "other-q-qdrant-0", "q-qdrant-0-other", "qdrant-storage-q-qdrant-2-0x"}
+
+	for _, query := range queries(t, o.PrometheusRule(t, chart.Fullname)) {
+		for _, selector := range query.Selectors() {
+			for _, matcher := range selector.Matchers {
+				if matcher.Type != labels.MatchRegexp {
+					continue
+				}
+				for _, name := range names[matcher.Name] {
+					assert.True(t, matcher.Matches(name), "%s: %s does not match %s", query.Source, matcher, name)
+				}
+				if names[matcher.Name] != nil {
+					for _, other := range others {
+						assert.False(t, matcher.Matches(other), "%s: %s matches %s", query.Source, matcher, other)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Replacing is a matter of selectors: what people read in an alert stays as it is in the file.
+func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
+	t.Parallel()
+	rendered := map[string]map[string]string{}
+	for _, group := range chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`).PrometheusRule(t, chart.Fullname).Spec.Groups {
+		for _, rule := range group.Rules {
+			rendered[rule.Alert] = rule.Annotations
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(chart.Dir(), "alerts", "*.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	total := 0
+	for _, file := range files {
+		alerts, err := promcheck.Alerts(file)
+		require.NoError(t, err)
+		for _, alert := range alerts {
+			assert.Equal(t, alert.Annotations, rendered[alert.Alert], alert.Alert)
+			total++
+		}
+	}
+	assert.Len(t, rendered, total)
+}
+
+func TestNoPlaceholderIsLeft(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`)
+	for _, query := range queries(t, o.PrometheusRule(t, chart.Fullname)) {
+		assert.NotRegexp(t, regexp.MustCompile(`"qdrant(-pods|-claims)?"`), regexp.MustCompile(`container="qdrant"`).ReplaceAllString(query.Text, ""), query.Source)
+	}
+}
+
+func TestDashboards(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, `metrics: {dashboard: {enabled: true, labels: {grafana_dashboard: "1", team: a}, annotations: {folder: Qdrant}}}`)
+	configMap := o.ConfigMap(t, "q-qdrant-dashboards")
+	assert.Equal(t, "1", configMap.Labels["grafana_dashboard"])
+	assert.Equal(t, "a", configMap.Labels["team"])
+	assert.Equal(t, "Qdrant", configMap.Annotations["folder"])
+
+	files, err := filepath.Glob(filepath.Join(chart.Dir(), "dashboards", "*.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	assert.Len(t, configMap.Data, len(files))
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		got := configMap.Data[filepath.Base(file)]
+		assert.True(t, json.Valid([]byte(got)), "%s is no JSON in the ConfigMap", file)
+		assert.True(t, strings.TrimRight(got, "\n") == strings.TrimRight(string(content), "\n"), "%s is not in the ConfigMap as it is", file)
+	}
+	assert.False(t, chart.Render(t, ``).Has("ConfigMap", "q-qdrant-dashboards"))
+}
+
+// A ConfigMap may hold 1 MiB, and a release's Secret holds all of the chart, compressed.
+func TestDashboardsFitIntoAConfigMap(t *testing.T) {
+	t.Parallel()
+	size := 0
+	for _, text := range chart.Render(t, `metrics: {dashboard: {enabled: true}}`).ConfigMap(t, "q-qdrant-dashboards").Data {
+		size += len(text)
+	}
+	assert.Less(t, size, 1<<20)
+}
+
+func TestMonitoringIsOffByDefault(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, ``)
+	assert.False(t, slices.ContainsFunc(o.All, func(object chart.Object) bool { return strings.HasPrefix(object.APIVersion, "monitoring.coreos.com") }))
+}

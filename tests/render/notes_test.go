@@ -1,0 +1,96 @@
+package render
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+)
+
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	each(t, map[string]struct {
+		values  string
+		options []chart.Option
+		want    []string
+		not     []string
+	}{
+		"what was installed": {
+			want: []string{"Qdrant 1.18.3 as release q in namespace qdrant-test", "3 peers", "2 copies of each shard"},
+		},
+		"how to reach it": {
+			want: []string{"q-qdrant.qdrant-test.svc.cluster.local", "dns:///q-qdrant-clients.qdrant-test.svc.cluster.local:6334",
+				"kubectl -n qdrant-test port-forward service/q-qdrant 6333 6334", "http://localhost:6333/dashboard", "helm test q -n qdrant-test"},
+			not: []string{"get secret", "q-qdrant-lb"},
+		},
+		"one peer": {values: `replicas: 1`, want: []string{"1 peer,", "1 copy of each shard", "majority: ", "copies: "}},
+		"how to read the key": {values: `auth: {existingSecret: my-keys, keys: {apiKey: main}}`,
+			want: []string{`get secret my-keys -o go-template='{{index .data "main" | base64decode}}'`}, not: []string{"- API key: "}},
+		"a load balancer": {values: `{auth: {existingSecret: s}, loadBalancer: {enabled: true}}`, want: []string{"get service q-qdrant-lb"}},
+		"TLS":             {values: `tls: {enabled: true, existingSecret: s}`, want: []string{"https://localhost:6333/dashboard"}, not: []string{"- TLS: "}},
+		"no dashboard":    {values: `server: {dashboard: false}`, not: []string{"/dashboard"}},
+		"autoscaled":      {values: `autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 12}`, want: []string{"3 to 12 peers (autoscaled)"}},
+		"what is off by default": {
+			want: []string{"- API key: ", "(auth.existingSecret)", "- TLS: ", "- audit log", "- alerts", "- limits on requests"},
+			not:  []string{"- network policy: ", "- disruption budget: ", "- majority: ", "- copies: ", "- spread: "},
+		},
+		"what else can be off": {
+			values: `{replicas: 2, networkPolicy: {enabled: false}, pdb: {enabled: false}, podAntiAffinity: none}`,
+			want:   []string{"- network policy: ", "- disruption budget: ", "- majority: ", "- copies: ", "- spread: "},
+		},
+		"what production leaves off": {
+			options: []chart.Option{chart.Scenario("values-prod.yaml")},
+			want:    []string{"- TLS: "},
+			not:     []string{"- API key: ", "- network policy: ", "- disruption budget: ", "- majority: ", "- copies: ", "- spread: ", "- audit log", "- alerts", "- limits on requests"},
+		},
+		"where to look": {want: []string{"CreateContainerConfigError", "ImagePullBackOff", "docker.io/qdrant/qdrant:v1.18.3-unprivileged", "Pending", "get pvc"}},
+	}, func(t *testing.T, c struct {
+		values  string
+		options []chart.Option
+		want    []string
+		not     []string
+	}) {
+		notes := chart.Render(t, c.values, c.options...).Notes
+		for _, want := range c.want {
+			assert.Contains(t, notes, want)
+		}
+		for _, not := range c.not {
+			assert.NotContains(t, notes, not)
+		}
+		assert.NotContains(t, notes, "<no value>")
+		assert.NotContains(t, notes, "%!")
+	})
+}
+
+// A protection that the notes call off names the value that turns it on, and that value is there.
+func TestNotesNameValuesThatExist(t *testing.T) {
+	t.Parallel()
+	paths := map[string]bool{}
+	for _, key := range declared(t) {
+		paths[key.Path] = true
+	}
+	notes := chart.Render(t, `{replicas: 1, networkPolicy: {enabled: false}, pdb: {enabled: false}, podAntiAffinity: none}`).Notes
+	_, off, found := strings.Cut(notes, "Protections that are off")
+	assert.True(t, found)
+	lines := 0
+	for line := range strings.Lines(off) {
+		if !strings.HasPrefix(line, "  - ") {
+			continue
+		}
+		lines++
+		match := regexp.MustCompile(`\((\S+)\)\s*$`).FindStringSubmatch(line)
+		if assert.NotNil(t, match, "no value in %q", line) {
+			assert.True(t, paths[match[1]], "%s is no value", match[1])
+		}
+	}
+	assert.Equal(t, 10, lines, "protections that are off, in:\n%s", off)
+}
+
+func TestNotesSayNothingWhenNothingIsOff(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, `tls: {enabled: true, existingSecret: s}`, chart.Scenario("values-prod.yaml"))
+	assert.NotContains(t, o.Notes, "Protections that are off")
+}

@@ -1,0 +1,137 @@
+// Package render tests what the chart makes of values: Helm runs as a library, so neither a cluster nor a helm binary is needed.
+// Every render is decoded strictly and held to the invariants of tests/internal/chart; the tests here say what is to be seen in it.
+package render
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+)
+
+// each runs a table whose keys are the sentences. A table without cases would pass for ever, so it fails.
+func each[C any](t *testing.T, cases map[string]C, run func(t *testing.T, c C)) {
+	t.Helper()
+	require.NotEmpty(t, cases, "the table is empty")
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			run(t, cases[name])
+		})
+	}
+}
+
+// behaviour is values and what is to be seen of them.
+type behaviour struct {
+	values  string
+	options []chart.Option
+	want    func(t *testing.T, o chart.Objects)
+}
+
+func behaves(t *testing.T, cases map[string]behaviour) {
+	t.Helper()
+	each(t, cases, func(t *testing.T, c behaviour) {
+		c.want(t, chart.Render(t, c.values, c.options...))
+	})
+}
+
+// refusal is values that must not be installed, and what the message has to say: the key, and what to do.
+type refusal struct {
+	values  string
+	options []chart.Option
+	want    []string
+}
+
+func refuses(t *testing.T, cases map[string]refusal) {
+	t.Helper()
+	each(t, cases, func(t *testing.T, c refusal) {
+		require.NotEmpty(t, c.want, "the case expects no message")
+		err := chart.RenderErr(t, c.values, c.options...)
+		for _, want := range c.want {
+			assert.ErrorContains(t, err, want)
+		}
+	})
+}
+
+// everything turns on each object and each part that can stand together.
+const everything = `
+replicas: 3
+imagePullSecrets: [{name: registry}]
+commonLabels: {team: search}
+commonAnnotations: {example.org/owner: search}
+podLabels: {tier: data}
+podAnnotations: {example.org/note: pod}
+collection: {quantization: {scalar: {type: int8, always_ram: true}}}
+strictMode: {enabled: true, maxQueryLimit: 1000}
+audit: {enabled: true}
+config: {storage: {node_type: Normal}}
+persistence:
+  data: {storageClass: fast, labels: {claim: data}, annotations: {example.org/claim: data}}
+  snapshots: {storageClass: slow, labels: {claim: snapshots}, annotations: {example.org/claim: snapshots}}
+  scratch: {storageClass: fast}
+storageClass: {create: true, parameters: {type: gp3}, mountOptions: [noatime], annotations: {example.org/class: fast}}
+service: {annotations: {example.org/service: clients}, sessionAffinity: {enabled: true}, ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4, IPv6], grpcAppProtocol: kubernetes.io/h2c}
+loadBalancer: {enabled: true, annotations: {example.org/lb: internal}, class: example.org/lb, sourceRanges: [10.0.0.0/8]}
+ingress: {enabled: true, className: nginx, annotations: {example.org/ingress: rest}, hosts: [{host: qdrant.example.org}], tls: [{secretName: ingress-tls, hosts: [qdrant.example.org]}]}
+gateway:
+  httpRoute: {enabled: true, parentRefs: [{name: gateway}], hostnames: [rest.example.org], annotations: {example.org/route: rest}}
+  grpcRoute: {enabled: true, parentRefs: [{name: gateway}], hostnames: [grpc.example.org], annotations: {example.org/route: grpc}}
+auth: {existingSecret: qdrant-keys, revision: "1"}
+tls: {enabled: true, existingSecret: qdrant-tls}
+networkPolicy:
+  dns: [{namespaceSelector: {}}]
+  extraIngress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]
+  extraEgress: [{to: [{ipBlock: {cidr: 198.51.100.0/24}}]}]
+serviceAccount: {annotations: {example.org/role: qdrant}}
+autoscaling: {enabled: true}
+affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: disk, operator: Exists}]}]}}}
+topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: qdrant, app.kubernetes.io/name: qdrant, app.kubernetes.io/instance: q}}}]
+nodeSelector: {disk: nvme}
+tolerations: [{key: dedicated, operator: Exists}]
+priorityClassName: high
+runtimeClassName: gvisor
+schedulerName: stork
+minReadySeconds: 5
+updateStrategy: {partition: 0}
+metrics:
+  serviceMonitor: {enabled: true, labels: {release: prometheus}, perCollection: true, relabelings: [{action: labeldrop, regex: pod_uid}], metricRelabelings: [{action: drop, sourceLabels: [__name__], regex: "go_.*"}]}
+  prometheusRule: {enabled: true, labels: {release: prometheus}}
+  dashboard: {enabled: true, annotations: {example.org/folder: Qdrant}}
+extraEnv: [{name: RUST_BACKTRACE, value: "1"}]
+extraEnvFrom: [{configMapRef: {name: more}}]
+extraArgs: [--disable-telemetry]
+extraVolumes: [{name: models, emptyDir: {}}]
+extraVolumeMounts: [{name: models, mountPath: /models}]
+extraInitContainers:
+  - {name: prepare, image: example.org/prepare, securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}}
+extraContainers:
+  - {name: beside, image: example.org/beside, securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}}
+extraObjects:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: more, namespace: "{{ .Release.Namespace }}"}, data: {RUST_LOG: info}}
+`
+
+func TestEverythingAtOnceStillHolds(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, everything)
+	assert.Equal(t, []string{
+		"ConfigMap/more", "ConfigMap/q-qdrant", "ConfigMap/q-qdrant-dashboards",
+		"GRPCRoute/q-qdrant", "HTTPRoute/q-qdrant", "HorizontalPodAutoscaler/q-qdrant", "Ingress/q-qdrant",
+		"NetworkPolicy/q-qdrant", "PodDisruptionBudget/q-qdrant", "PrometheusRule/q-qdrant",
+		"Service/q-qdrant", "Service/q-qdrant-clients", "Service/q-qdrant-headless", "Service/q-qdrant-lb",
+		"ServiceAccount/q-qdrant", "ServiceMonitor/q-qdrant", "StatefulSet/q-qdrant", "StorageClass/qdrant-fast",
+	}, o.IDs())
+}
+
+func TestDefaultObjects(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, ``)
+	assert.Equal(t, []string{
+		"ConfigMap/q-qdrant", "NetworkPolicy/q-qdrant", "Pod/q-qdrant-test", "PodDisruptionBudget/q-qdrant",
+		"Service/q-qdrant", "Service/q-qdrant-clients", "Service/q-qdrant-headless", "ServiceAccount/q-qdrant", "StatefulSet/q-qdrant",
+	}, o.IDs(), "what needs anything that is not in every cluster is off by default")
+}

@@ -1,0 +1,90 @@
+// Command gen writes what the chart's values.yaml says in its comments into values.schema.json and into the table of
+// the chart's README. With -check it writes nothing and fails when one of them is out of date. It runs at the root of
+// the repository.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/qdrant-shepherd/shepherd/internal/gen/schema"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stderr))
+}
+
+func run(args []string, stderr io.Writer) int {
+	flags := flag.NewFlagSet("gen", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	check := flags.Bool("check", false, "write nothing; exit 1 when a file is out of date")
+	chart := flags.String("chart", filepath.Join("charts", "qdrant"), "directory of the chart")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() > 0 {
+		_, _ = fmt.Fprintf(stderr, "gen: unexpected argument %q\n", flags.Arg(0))
+		return 2
+	}
+	if err := generate(*chart, *check); err != nil {
+		_, _ = fmt.Fprintf(stderr, "gen: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// generate makes both files before it writes one, so that an error leaves them as they were.
+func generate(chart string, check bool) error {
+	valuesPath := filepath.Join(chart, "values.yaml")
+	schemaPath := filepath.Join(chart, "values.schema.json")
+	readmePath := filepath.Join(chart, "README.md")
+
+	text, err := os.ReadFile(valuesPath)
+	if err != nil {
+		return fmt.Errorf("reading chart values: %w", err)
+	}
+	values, err := schema.Parse(text)
+	if err != nil {
+		return fmt.Errorf("reading %s:\n%w", valuesPath, err)
+	}
+	newSchema, err := values.Schema()
+	if err != nil {
+		return fmt.Errorf("making %s: %w", schemaPath, err)
+	}
+	readme, err := os.ReadFile(readmePath)
+	if err != nil {
+		return fmt.Errorf("reading the chart's readme: %w", err)
+	}
+	newReadme, err := schema.Insert(readme, values.Table())
+	if err != nil {
+		return fmt.Errorf("filling in %s: %w", readmePath, err)
+	}
+	return errors.Join(
+		update(schemaPath, newSchema, check),
+		update(readmePath, newReadme, check),
+	)
+}
+
+// update writes the file, or says that it would change it.
+func update(path string, content []byte, check bool) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("comparing: %w", err)
+	}
+	if err == nil && bytes.Equal(old, content) {
+		return nil
+	}
+	if check {
+		return fmt.Errorf("%s is out of date with values.yaml: run `make generate`", path)
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGeneratedFilesAreUpToDate(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, generate(filepath.Join("..", "..", "charts", "qdrant"), true))
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	chart := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(chart, name), []byte(text), 0o600))
+	}
+	gen := func(args ...string) (int, string) {
+		var stderr bytes.Buffer
+		code := run(append([]string{"-chart", chart}, args...), &stderr)
+		return code, stderr.String()
+	}
+	const readme = "<!-- values:begin -->\n<!-- values:end -->\n"
+	write("values.yaml", "# -- A.\na: 1\n")
+	write("README.md", readme)
+
+	code, stderr := gen("-check")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "values.schema.json is out of date")
+	assert.Contains(t, stderr, "README.md is out of date")
+	assert.Contains(t, stderr, "make generate")
+	assert.NoFileExists(t, filepath.Join(chart, "values.schema.json"), "-check must not write")
+
+	code, stderr = gen()
+	assert.Zero(t, code, stderr)
+	code, stderr = gen("-check")
+	assert.Zero(t, code, stderr)
+
+	write("values.yaml", "# -- A.\na: 2\n")
+	code, stderr = gen("-check")
+	assert.Equal(t, 1, code, stderr)
+
+	before, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
+	require.NoError(t, err)
+	write("README.md", "no markers")
+	code, stderr = gen()
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "values:begin")
+	after, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
+	require.NoError(t, err)
+	assert.Equal(t, string(before), string(after), "an error must leave both files as they were")
+
+	write("README.md", readme)
+	write("values.yaml", "a: 2\n")
+	code, stderr = gen()
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "line 1: a: no comment")
+
+	code, _ = gen("stray")
+	assert.Equal(t, 2, code)
+}
