@@ -40,7 +40,7 @@ trap 'kill $forwarder 2>/dev/null; rm -f "$forward"' EXIT
 port() { sed -n "s/^Forwarding from 127.0.0.1:\([0-9]*\) -> $1\$/\1/p" "$forward"; }
 for _ in $(seq 100); do [ -n "$(port 6334)" ] && break; kill -0 "$forwarder" 2>/dev/null || stop "$(cat "$forward")"; sleep 0.1; done
 key=$(kubectl -n "$namespace" get secret qdrant-keys -o go-template='{{index .data "api-key" | base64decode}}')
-API_KEY=$key go run ./tools/smoke -target "127.0.0.1:$(port 6334)" -rest "http://127.0.0.1:$(port 6333)"
+API_KEY=$key go run ./tests/smoke -target "127.0.0.1:$(port 6334)" -rest "http://127.0.0.1:$(port 6333)"
 
 say "It runs"
 kubectl -n "$namespace" get pods -o wide

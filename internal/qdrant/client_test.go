@@ -2,7 +2,6 @@ package qdrant_test
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -134,7 +133,7 @@ func TestScrollReplica(t *testing.T) {
 	assert.JSONEq(t, `{"offset":7,"limit":2,"with_payload":true,"with_vector":false}`, string(*sent))
 	require.Len(t, page.Points, 2)
 	assert.Equal(t, qdrant.NumID(7), page.Points[0].ID)
-	assert.Equal(t, json.RawMessage("12"), page.Points[0].Payload["seq"])
+	assert.JSONEq(t, "12", string(page.Points[0].Payload["seq"]))
 	assert.Equal(t, "5c56c793-69f3-4fbf-87e6-c4bf54c28c26", page.Points[1].ID.String())
 	require.NotNil(t, page.Next)
 	assert.Equal(t, uint64(8), page.Next.Num)
@@ -160,8 +159,8 @@ func TestErrorsCarryTheServersText(t *testing.T) {
 			var answer *qdrant.Error
 			require.ErrorAs(t, err, &answer)
 			assert.Equal(t, test.status, answer.Status)
-			assert.ErrorContains(t, err, test.want)
-			assert.ErrorContains(t, err, "reading collection words at http://")
+			require.ErrorContains(t, err, test.want)
+			require.ErrorContains(t, err, "reading collection words at http://")
 		})
 	}
 }

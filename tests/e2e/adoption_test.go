@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,12 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
 // TestAdoption: Given a release of the official chart with data (its objects, names and claims are in testdata/official); When it is
 // migrated as the README's runbook says, with clients that never pause; Then the pods are replaced one by one on the same volumes, the
 // peers learn each other's full names, nothing is lost, and no request fails once it is tried again.
 func TestAdoption(t *testing.T) {
+	t.Parallel()
 	c := requireCluster(t)
 	d := prepare(t, c)
 	// The official release of this test has no key; adding one is a second step, when all peers are of this chart.
@@ -29,19 +32,37 @@ func TestAdoption(t *testing.T) {
 	x := d.beginLedger(t, 2)
 	before := d.claims(t)
 
-	orphan := metav1.DeletePropagationOrphan
-	step(t, "kubectl delete statefulset --cascade=orphan", func() {
-		require.NoError(t, c.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), d.Fullname(), metav1.DeleteOptions{PropagationPolicy: &orphan}))
-	})
-	step(t, "helm upgrade to this chart", func() {
-		d.Upgrade(t, release.Chart, release.Values{YAML: []string{d.clients(t), `
+	// As the official chart has it by default: snapshots on an emptyDir. The claim templates are then the same, and the StatefulSet
+	// controller replaces the pods that it takes over by itself.
+	adopted := []string{d.clients(t), `
 resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {memory: 1Gi}}
 persistence:
   data: {size: 1Gi}
-  snapshots: {size: 1Gi}
+  snapshots: {enabled: false, size: 1Gi}
   scratch: {size: 1Gi}
-`}})
+`}
+	orphan := func() {
+		cascade := metav1.DeletePropagationOrphan
+		require.NoError(t, c.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), d.Fullname(), metav1.DeleteOptions{PropagationPolicy: &cascade}))
+	}
+	step(t, "kubectl delete statefulset --cascade=orphan", orphan)
+	step(t, "helm upgrade to this chart", func() {
+		d.Upgrade(t, release.Chart, release.Values{YAML: adopted})
 		d.WaitReady(t, 3)
+		d.awaitOneCluster(t, 3)
+		d.awaitActive(t, x.collection, 2)
+	})
+
+	// A volume for snapshots is a new claim template; pods that lack it are replaced only by hand, one by one.
+	step(t, "a volume for snapshots", func() {
+		orphan()
+		d.Upgrade(t, release.Chart, release.Values{YAML: append(adopted, "persistence: {snapshots: {enabled: true}}")})
+		for _, pod := range slices.Backward(d.Pods(t)) {
+			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+			_, err := c.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.ClusterFormed)
+			require.NoError(t, err)
+			d.awaitActive(t, x.collection, 2)
+		}
 	})
 	x.requireNothingLost(t, 3)
 

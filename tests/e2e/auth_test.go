@@ -47,6 +47,7 @@ func testKeys(t *testing.T, d *deployment) {
 // TestKeyRotation: Given clients that use a key; When it is replaced as the README says (the new one as alternative, clients move, the
 // new one as key, the old one gone); Then no request fails once it is tried again, and the old key is worth nothing.
 func TestKeyRotation(t *testing.T) {
+	t.Parallel()
 	c := requireCluster(t)
 	d := install(t, c)
 	x := d.beginLedger(t, 2)

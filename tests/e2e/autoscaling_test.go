@@ -13,19 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
-// metricsServer is what the autoscaler gets its figures from.
-const metricsServer = "registry.k8s.io/metrics-server/metrics-server:v0.9.0"
-
 // TestAutoscaling: Given a release of three; When autoscaling is turned on, when load makes it grow, and when a release that has grown
 // is upgraded; Then an upgrade never touches the number of pods, at no moment, and the autoscaler does, upwards.
 func TestAutoscaling(t *testing.T) {
 	c := requireCluster(t)
-	requireImages(t, c, metricsServer)
+	requireImages(t, c, images.MetricsServer)
 	d := install(t, c)
 	installMetricsServer(t, c)
 

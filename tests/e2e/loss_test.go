@@ -44,6 +44,7 @@ func (d *deployment) awaitRefusal(t *testing.T, pod string) {
 // TestLostVolume: Given three peers with two copies of each shard; When pod 0 comes back with an empty volume; Then it founds no second
 // cluster and is not ready, the others go on, and the README's runbook brings it back with nothing lost.
 func TestLostVolume(t *testing.T) {
+	t.Parallel()
 	c := requireCluster(t)
 	d := install(t, c)
 	x := d.beginLedger(t, 2)
@@ -124,6 +125,7 @@ func (d *deployment) removePeer(t *testing.T, through *qdrant.Client, peer qdran
 // TestLedgerSeesLoss is the negative control: with one copy of each shard and a lost volume the ledger must report lost writes. A
 // ledger that could not would prove nothing in the other tests.
 func TestLedgerSeesLoss(t *testing.T) {
+	t.Parallel()
 	c := requireCluster(t)
 	d := install(t, c, "collection: {replicationFactor: 1}")
 	x := d.beginLedger(t, 1)

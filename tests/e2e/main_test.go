@@ -4,7 +4,7 @@
 // the whole package (or uses the one that E2E_KUBECONFIG names), gives each test a namespace, and deletes both.
 //
 // It needs Docker, kind's node image, Qdrant's image and helm. Where one is missing every test is skipped, with the command
-// that helps. FULL=1 runs all tests, without it the long ones are skipped; KEEP=1 leaves the cluster; ARTIFACTS=directory
+// that helps. FULL=1 searches among more vectors; KEEP=1 leaves the cluster; ARTIFACTS=directory
 // is where failed tests leave their evidence; E2E_TIMEOUT_SCALE=2 doubles every timeout.
 package e2e
 
@@ -91,15 +91,6 @@ func requireCluster(t *testing.T) *cluster.Cluster {
 		t.Skipf("SKIP: %v", suite.missing)
 	}
 	return suite.cluster
-}
-
-// requireFull is the first call of a test that is too long for every push.
-func requireFull(t *testing.T) *cluster.Cluster {
-	t.Helper()
-	if !full() {
-		t.Skip("SKIP: not part of the short run; run: make test-e2e FULL=1")
-	}
-	return requireCluster(t)
 }
 
 // requireImages skips the test where the engine lacks an image beyond Qdrant's, and puts it onto the nodes.

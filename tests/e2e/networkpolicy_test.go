@@ -21,12 +21,11 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 	c := d.cluster
 	requireNetworkPolicy(t, c)
 	pods := d.Pods(t)
-	at := func(ip string, port string) string { return net.JoinHostPort(ip, port) }
 	target := pods[0].Status.PodIP
 	ports := []string{"6333", "6334", "6335", "6336"}
 	targets := make([]string, len(ports))
 	for i, port := range ports {
-		targets[i] = at(target, port)
+		targets[i] = net.JoinHostPort(target, port)
 	}
 	reached := func(answers map[string]bool) (open []string) {
 		for i, port := range ports {
@@ -49,7 +48,7 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		{"other_namespaces_reach_nothing", monitoring, map[string]string{"qdrant-client": "true"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			answers, err := c.Reach(t.Context(), test.namespace, kube.PodOptions{Labels: test.labels}, targets...)
+			answers, err := c.Reach(t.Context(), test.namespace, kube.PodOptions{Image: c.ProbeImage, Labels: test.labels}, targets...)
 			require.NoError(t, err)
 			assert.Equal(t, test.open, reached(answers))
 		})
@@ -60,7 +59,7 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		_, err := c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "monitoring"}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.DeleteNamespace(t.Context(), "monitoring")) }()
-		answers, err := c.Reach(t.Context(), "monitoring", kube.PodOptions{}, targets...)
+		answers, err := c.Reach(t.Context(), "monitoring", kube.PodOptions{Image: c.ProbeImage}, targets...)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"6336"}, reached(answers))
 	})
@@ -77,12 +76,12 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		require.NoError(t, err)
 		dns, err := c.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
 		require.NoError(t, err)
-		toAPI, toDNS := at(api.Spec.ClusterIP, "443"), at(dns.Spec.ClusterIP, "53")
+		toAPI, toDNS := net.JoinHostPort(api.Spec.ClusterIP, "443"), net.JoinHostPort(dns.Spec.ClusterIP, "53")
 		answers, err := c.ReachFrom(t.Context(), d.namespace, pods[1].Name, toAPI, toDNS)
 		require.NoError(t, err)
 		assert.Equal(t, map[string]bool{toAPI: false, toDNS: true}, answers)
 		// The same address is open to a pod without the policy, so it is the policy that refuses.
-		open, err := c.Reach(t.Context(), d.namespace, kube.PodOptions{}, toAPI)
+		open, err := c.Reach(t.Context(), d.namespace, kube.PodOptions{Image: c.ProbeImage}, toAPI)
 		require.NoError(t, err)
 		assert.True(t, open[toAPI])
 	})

@@ -3,6 +3,7 @@ package render
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,7 +100,7 @@ func TestAutoscalingLeavesTheCountOfPodsAsItIs(t *testing.T) {
 		if c.live != nil {
 			options = append(options, chart.Live(t, c.live...))
 		}
-		for _, options := range [][]chart.Option{options, append(options, chart.Upgrade())} {
+		for _, options := range [][]chart.Option{options, slices.Concat(options, []chart.Option{chart.Upgrade()})} {
 			assert.Equal(t, c.want, chart.Render(t, c.values, options...).StatefulSet(t, chart.Fullname).Spec.Replicas)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -182,7 +181,7 @@ func TestNoPlaceholderIsLeft(t *testing.T) {
 	t.Parallel()
 	o := chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`)
 	for _, query := range queries(t, o.PrometheusRule(t, chart.Fullname)) {
-		assert.NotRegexp(t, regexp.MustCompile(`"qdrant(-pods|-claims)?"`), regexp.MustCompile(`container="qdrant"`).ReplaceAllString(query.Text, ""), query.Source)
+		assert.NotRegexp(t, `"qdrant(-pods|-claims)?"`, strings.ReplaceAll(query.Text, `container="qdrant"`, ""), query.Source)
 	}
 }
 
@@ -203,7 +202,8 @@ func TestDashboards(t *testing.T) {
 		require.NoError(t, err)
 		got := configMap.Data[filepath.Base(file)]
 		assert.True(t, json.Valid([]byte(got)), "%s is no JSON in the ConfigMap", file)
-		assert.True(t, strings.TrimRight(got, "\n") == strings.TrimRight(string(content), "\n"), "%s is not in the ConfigMap as it is", file)
+		same := strings.TrimRight(got, "\n") == strings.TrimRight(string(content), "\n")
+		assert.True(t, same, "%s is not in the ConfigMap as it is", file)
 	}
 	assert.False(t, chart.Render(t, ``).Has("ConfigMap", "q-qdrant-dashboards"))
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -47,9 +48,9 @@ func TestQuorumBoundsTheBudget(t *testing.T) {
 				return fmt.Sprintf("{replicas: %d, pdb: {maxUnavailable: %d}}", peers, away)
 			}
 			o := chart.Render(t, values(most))
-			assert.EqualValues(t, most, o.PodDisruptionBudget(t, chart.Fullname).Spec.MaxUnavailable.IntValue())
+			assert.Equal(t, most, o.PodDisruptionBudget(t, chart.Fullname).Spec.MaxUnavailable.IntValue())
 			err := chart.RenderErr(t, values(most+1))
-			assert.ErrorContains(t, err, "pdb.maxUnavailable: ")
+			require.ErrorContains(t, err, "pdb.maxUnavailable: ")
 			assert.ErrorContains(t, err, fmt.Sprintf("set it to %d or less", most))
 		})
 	}

@@ -3,7 +3,11 @@
 package render
 
 import (
+	"io"
+	"log"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +17,14 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
+
+func TestMain(m *testing.M) {
+	// Helm's library warns of each value that the tests mistype on purpose.
+	log.SetOutput(io.Discard)
+	// A thousand renders make much garbage and keep none of it: collecting it less often halves the time.
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // each runs a table whose keys are the sentences. A table without cases would pass for ever, so it fails.
 func each[C any](t *testing.T, cases map[string]C, run func(t *testing.T, c C)) {

@@ -45,7 +45,9 @@ var mistakes = map[string]refusal{
 	"nothing to scrape":             {values: `metrics: {enabled: false, serviceMonitor: {enabled: true}}`, want: []string{"metrics.serviceMonitor.enabled: ", "set metrics.enabled=true"}},
 	"alerts that know other names":  {values: `metrics: {prefix: q_, prometheusRule: {enabled: true}}`, want: []string{"metrics.prefix: ", `set it to ""`}},
 	"a dashboard that does too":     {values: `metrics: {prefix: q_, dashboard: {enabled: true}}`, want: []string{"metrics.prefix: "}},
-	"a key in config":               {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
+	"a section of config taken away": {values: `config: {service: null, storage: [1], cluster: {p2p: text}}`,
+		want: []string{"config.service: would take away a whole section", "config.storage: ", "config.cluster.p2p: ", "; write a map of those to change"}},
+	"a key in config": {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
 }
 
 func TestContradictionsAreRefused(t *testing.T) {
@@ -108,13 +110,10 @@ func TestConfigMayNotContradictTheChart(t *testing.T) {
 func TestConfigMayHoldAnythingElse(t *testing.T) {
 	t.Parallel()
 	each(t, map[string]string{
-		"nothing":                  `config: {}`,
-		"a section that is text":   `config: {service: text}`,
-		"a section that is null":   `config: {service: null, storage: null}`,
-		"a section that is a list": `config: {storage: [1]}`,
-		"other keys of a section":  `config: {service: {http_keep_alive_timeout_sec: 5}, cluster: {p2p: {connection_pool_size: 3}}}`,
-		"a section of its own":     `config: {gpu: {indexing: true}}`,
-		"snapshots in a bucket":    `config: {storage: {snapshots_config: {snapshots_storage: s3, s3_config: {bucket: b, region: r}}}}`,
+		"nothing":                 `config: {}`,
+		"other keys of a section": `config: {service: {http_keep_alive_timeout_sec: 5}, cluster: {p2p: {connection_pool_size: 3}}}`,
+		"a section of its own":    `config: {gpu: {indexing: true}}`,
+		"snapshots in a bucket":   `config: {storage: {snapshots_config: {snapshots_storage: s3, s3_config: {bucket: b, region: r}}}}`,
 	}, func(t *testing.T, values string) {
 		chart.Render(t, values)
 	})

@@ -72,8 +72,15 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
   "storage.hnsw_index.full_scan_threshold" "write full_scan_threshold_kb; both spellings together end the server"
 -}}
 {{- $at := $v.config -}}
+{{- $section := list -}}
 {{- range initial (splitList "." $path) -}}
-{{- $at = kindIs "map" $at | ternary (get $at . | default dict) dict -}}
+{{- if kindIs "map" $at -}}
+{{- $section = append $section . -}}
+{{- if and (hasKey $at .) (not (kindIs "map" (get $at .))) -}}
+{{- $wrong = append $wrong (printf "config.%s: would take away a whole section of settings; write a map of those to change" (join "." $section)) -}}
+{{- end -}}
+{{- $at = get $at . -}}
+{{- end -}}
 {{- end -}}
 {{- if and (kindIs "map" $at) (hasKey $at (last (splitList "." $path))) -}}
 {{- $wrong = append $wrong (printf "config.%s: is not taken from here; %s" $path $fix) -}}
@@ -143,6 +150,6 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- end -}}
 
 {{- with $wrong -}}
-{{- fail (printf "\n\n  %s\n" (join "\n  " .)) -}}
+{{- fail (printf "\n\n  %s\n" (. | uniq | join "\n  ")) -}}
 {{- end -}}
 {{- end }}

@@ -29,8 +29,9 @@ const (
 	Namespace = "qdrant-test"
 	// Fullname is the name of its objects.
 	Fullname = "q-qdrant"
-	// Newest and Oldest are the Kubernetes versions that the chart supports.
+	// Newest is the newest Kubernetes that the chart supports.
 	Newest = "1.36"
+	// Oldest is the oldest.
 	Oldest = "1.30"
 )
 
@@ -224,4 +225,18 @@ func newRender(options []Option) render {
 		option(&r)
 	}
 	return r
+}
+
+// Merge lays values over others as the helm command does with several values files.
+func Merge(base, over map[string]any) map[string]any { return overlay(base, over) }
+
+// Join returns the text of all templates in one piece.
+func Join(files map[string]string) string {
+	var all strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if hasContent(files[path]) {
+			fmt.Fprintf(&all, "---\n# %s\n%s\n", path, strings.TrimSpace(files[path]))
+		}
+	}
+	return all.String()
 }

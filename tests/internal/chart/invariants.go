@@ -382,7 +382,7 @@ func projected(volume corev1.Volume) []corev1.VolumeProjection {
 
 var (
 	// secretName is a name whose value nobody else may read. Names of files that hold one are no secret.
-	secretName = regexp.MustCompile(`(?i)(api_?key|password|passwd|secret|token|private_?key|access_?key)s?$`)
+	secretName = regexp.MustCompile(`(?i)(api_?key|secret_?key|password|passwd|secret|token|private_?key|access_?key)s?$`)
 	pem        = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
 )
 

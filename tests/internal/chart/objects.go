@@ -1,7 +1,8 @@
 package chart
 
 import (
-	"encoding/json"
+	stdjson "encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -96,13 +98,21 @@ func documents(text string) []string {
 	})
 	var contents []string
 	for _, name := range names {
-		var content any
-		if err := yaml.Unmarshal([]byte(split[name]), &content); err == nil && content == nil {
-			continue
+		if hasContent(split[name]) {
+			contents = append(contents, split[name])
 		}
-		contents = append(contents, split[name])
 	}
 	return contents
+}
+
+// hasContent says whether a document is more than blank lines and comments.
+func hasContent(document string) bool {
+	for line := range strings.Lines(document) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return true
+		}
+	}
+	return false
 }
 
 func decodeObject(path, text string) (Object, error) {
@@ -115,11 +125,13 @@ func decodeObject(path, text string) (Object, error) {
 		return Object{}, fmt.Errorf("the chart makes no %s %s", kind.APIVersion, kind.Kind)
 	}
 	typed := make()
-	strict := func(d *json.Decoder) *json.Decoder {
-		d.DisallowUnknownFields()
-		return d
+	// By way of JSON without a target: given one, the YAML library takes a number for a text, which the API server does not.
+	content, err := yaml.YAMLToJSONStrict([]byte(text))
+	if err != nil {
+		return Object{}, fmt.Errorf("reading YAML: %w", err)
 	}
-	if err := yaml.UnmarshalStrict([]byte(text), typed, strict); err != nil {
+	unknown, err := json.UnmarshalStrict(content, typed)
+	if err := errors.Join(append(unknown, err)...); err != nil {
 		return Object{}, fmt.Errorf("decoding a %s: %w", kind.Kind, err)
 	}
 	return Object{TypeMeta: kind, Template: path, Typed: typed, Text: text}, nil
@@ -264,7 +276,7 @@ func (o Objects) GRPCRoute(t testing.TB, name string) *gatewayv1.GRPCRoute {
 func (o Objects) Config(t testing.TB) map[string]any {
 	t.Helper()
 	config := map[string]any{}
-	err := yaml.UnmarshalStrict([]byte(o.ConfigMap(t, Fullname).Data["production.yaml"]), &config, func(d *json.Decoder) *json.Decoder {
+	err := yaml.UnmarshalStrict([]byte(o.ConfigMap(t, Fullname).Data["production.yaml"]), &config, func(d *stdjson.Decoder) *stdjson.Decoder {
 		d.UseNumber()
 		return d
 	})

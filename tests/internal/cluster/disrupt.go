@@ -32,12 +32,14 @@ func (c *Cluster) StopNode(ctx context.Context, node string) error {
 }
 
 // StartNode brings a stopped node back and waits until Kubernetes calls it ready. It is good for a t.Cleanup too: a node
-// that runs is left as it is.
+// that runs is left as it is. Docker gives it the lowest free address, which is its old one unless another cluster has
+// been deleted meanwhile; targets of Expose would then miss one node, and the log says so.
 func (c *Cluster) StartNode(ctx context.Context, node string) error {
 	if c.provider == nil {
 		return errNoEngine
 	}
 	begin := time.Now()
+	before := c.address(ctx, node)
 	if _, err := c.docker(ctx, "start", node); err != nil {
 		return fmt.Errorf("starting node %s: %w", node, err)
 	}
@@ -55,7 +57,23 @@ func (c *Cluster) StartNode(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	return c.WaitNode(ctx, node, true, timeouts.NodeReady)
+	if err := c.WaitNode(ctx, node, true, timeouts.NodeReady); err != nil {
+		return err
+	}
+	if after := c.address(ctx, node); after != before {
+		c.log.Warn("a node came back with another address", "node", node, "before", before, "after", after)
+	}
+	return nil
+}
+
+func (c *Cluster) address(ctx context.Context, name string) string {
+	workers, _ := c.Workers(ctx)
+	for _, worker := range workers {
+		if worker.Name == name {
+			return worker.Address
+		}
+	}
+	return ""
 }
 
 // Kill sends SIGKILL to the first process of a pod's container, from the node: within the container the kernel shields

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -30,10 +32,10 @@ func (c *Cluster) Namespace(t testing.TB) string {
 			t.Logf("the namespace stays: kubectl --kubeconfig %s --namespace %s get pods", c.Kubeconfig, name)
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), timeouts.NamespaceGone)
+		// Not waited for: names are never used twice, and pods may take their whole grace period to go.
+		ctx, cancel := context.WithTimeout(context.Background(), timeouts.Request)
 		defer cancel()
-		if err := c.DeleteNamespace(ctx, name); err != nil {
-			// No failure of what the test is about; the next one finds its resources taken, and this line.
+		if err := c.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 			t.Logf("cleaning up: %v", err)
 		}
 	})

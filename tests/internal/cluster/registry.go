@@ -56,14 +56,17 @@ func deleteAll(why string) {
 	registered.Unlock()
 	for _, c := range clusters {
 		fmt.Fprintf(os.Stderr, "%s: deleting kind cluster %s\n", why, c.Name)
-		// More than once: while kind is still creating nodes, one may come up after those that were there have been listed,
-		// and one that is half made refuses to be removed.
+		// Until none is seen any more, twice: while kind is still creating nodes, one may come up after those that were there
+		// have been listed, and the engine takes time over one that is half made.
 		var err error
-		for clean, attempts := 0, 0; clean < 2 && attempts < 10; attempts++ {
-			if err = c.remove(); err == nil {
-				clean++
-			}
+		for clean, attempts := 0, 0; clean < 2 && attempts < 30; attempts++ {
+			err = c.remove()
 			<-time.After(time.Second)
+			if left, listErr := c.provider.ListNodes(c.Name); err == nil && listErr == nil && len(left) == 0 {
+				clean++
+			} else {
+				clean = 0
+			}
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -79,7 +79,7 @@ func directory(t testing.TB) func() (string, error) {
 		dir := t.ArtifactDir()
 		return func() (string, error) { return dir, nil }
 	}
-	return func() (string, error) { return os.MkdirTemp("", "qdrant-e2e-"+name+"-") }
+	return func() (string, error) { return os.MkdirTemp("", "qdrant-e2e-"+name+"-") } //nolint:usetesting // it outlives the test
 }
 
 // collect runs each part, whatever becomes of the others.

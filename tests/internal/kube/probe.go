@@ -134,14 +134,18 @@ func (c *Client) startPod(ctx context.Context, namespace string, options PodOpti
 
 // reach prints "TARGET open" or "TARGET closed" for each of its arguments. A target is open when one of three attempts
 // connects, closed when none does, so that neither a busy machine nor a policy that has only just come into force decides.
+// A refused packet is dropped, not answered, so each attempt lasts: the targets are tried side by side.
 const reach = `
 for target in "$@"; do
-  answer=closed
-  for attempt in 1 2 3; do
-    if timeout 3 bash -c "exec 3<>/dev/tcp/${target%:*}/${target##*:}" 2>/dev/null; then answer=open; break; fi
-  done
-  echo "$target $answer"
-done`
+  {
+    answer=closed
+    for attempt in 1 2 3; do
+      if timeout 3 bash -c "exec 3<>/dev/tcp/${target%:*}/${target##*:}" 2>/dev/null; then answer=open; break; fi
+    done
+    echo "$target $answer"
+  } &
+done
+wait`
 
 // Reach says which of the targets (host:port, TCP) accept a connection from a new pod with the labels of the options.
 // The pod waits 3 s first: some network plugins filter a pod only once its address is in its status. With the labels of a

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,6 +44,16 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, name string, replic
 			return fmt.Errorf("%d of %d pods are of revision %s: %s", status.UpdatedReplicas, replicas, status.UpdateRevision, c.whyNotReady(ctx, set.Namespace, set.Spec.Selector))
 		case status.ReadyReplicas != replicas:
 			return fmt.Errorf("%d of %d pods are ready: %s", status.ReadyReplicas, replicas, c.whyNotReady(ctx, set.Namespace, set.Spec.Selector))
+		}
+		// A StatefulSet that has just taken over pods of another one calls its only revision the current one, whatever the pods are of.
+		pods, err := c.Pods(ctx, namespace, metav1.FormatLabelSelector(set.Spec.Selector))
+		if err != nil {
+			return err
+		}
+		for _, pod := range pods {
+			if revision := pod.Labels[appsv1.ControllerRevisionHashLabelKey]; revision != status.UpdateRevision {
+				return fmt.Errorf("%s is of revision %q, not %q", pod.Name, revision, status.UpdateRevision)
+			}
 		}
 		return nil
 	})

@@ -253,7 +253,7 @@ func (l *Ledger) read(ctx context.Context, s *stream, turn int) {
 		return
 	}
 	fresh := true
-	l.retry(ctx, s, turn, func(ctx context.Context, client *qdrant.Client) error {
+	got := l.retry(ctx, s, turn, func(ctx context.Context, client *qdrant.Client) error {
 		if turn/len(l.targets)%2 == 0 {
 			points, err := client.Get(ctx, &qdrant.GetPoints{
 				CollectionName: l.config.Collection,
@@ -271,7 +271,7 @@ func (l *Ledger) read(ctx context.Context, s *stream, turn int) {
 		fresh = len(found) > 0
 		return err
 	})
-	if !fresh {
+	if got.outcome == Acknowledged && !fresh {
 		l.mu.Lock()
 		l.stale++
 		l.mu.Unlock()

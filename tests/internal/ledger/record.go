@@ -10,11 +10,11 @@ import (
 type Outcome int
 
 const (
-	// Acknowledged: the server promised to keep it.
+	// Acknowledged means that the server promised to keep it.
 	Acknowledged Outcome = iota
-	// Refused: no attempt reached a server that would carry it out.
+	// Refused means that no attempt reached a server that would carry it out.
 	Refused
-	// Unknown: an attempt ended without a promise and may have had an effect.
+	// Unknown means that an attempt ended without a promise and may have had an effect.
 	Unknown
 )
 

@@ -71,7 +71,7 @@ func newSelector(vector *parser.VectorSelector) Selector {
 	selector := Selector{Metric: vector.Name}
 	for _, matcher := range vector.LabelMatchers {
 		switch {
-		case matcher.Name != labels.MetricName:
+		case matcher.Name != model.MetricNameLabel:
 			selector.Matchers = append(selector.Matchers, matcher)
 		case matcher.Type == labels.MatchEqual:
 			selector.Metric = matcher.Value

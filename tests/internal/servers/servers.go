@@ -90,7 +90,7 @@ func Start(t testing.TB, n int, options Options) *Cluster {
 			Name: fmt.Sprintf("q-%d", i), Directory: filepath.Join(directory, fmt.Sprintf("q-%d", i)),
 			binary: binary, options: options,
 		}
-		ports, err := freePorts(3)
+		ports, err := freePorts(ctx, 3)
 		if err != nil {
 			t.Fatalf("starting %s: %v", s.Name, err)
 		}
@@ -214,8 +214,8 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
-	// Not CommandContext: the process must outlive the context of its start.
-	command := exec.Command(s.binary, s.arguments()...)
+	// The process must outlive the context of its start.
+	command := exec.CommandContext(context.WithoutCancel(ctx), s.binary, s.arguments()...)
 	command.Dir = s.Directory // has no config/, so the built-in defaults apply
 	command.Env = s.environment()
 	command.Stdout, command.Stderr = log, log
@@ -370,10 +370,10 @@ func (s *Server) logTail(lines int) string {
 }
 
 // freePorts finds ports that nobody uses, all at once so that they differ.
-func freePorts(n int) ([]int, error) {
+func freePorts(ctx context.Context, n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}

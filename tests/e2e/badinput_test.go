@@ -1,0 +1,129 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
+)
+
+// TestBadInput: Given values with a mistake; When they are installed; Then what can be known before is refused before anything is
+// made, and the rest shows where the README says, and goes away with its cause.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	c := requireCluster(t)
+	small := release.Values{Files: []string{"values/values-dev.yaml"}}
+	with := func(yaml string) release.Values { return release.Values{Files: small.Files, YAML: []string{yaml}} }
+
+	t.Run("a_wrong_value_changes_nothing", func(t *testing.T) {
+		namespace := c.Namespace(t)
+		r := release.New(t, c, namespace, "q")
+		for _, test := range []struct{ values, want string }{
+			{"replcias: 2", "replcias"},
+			{"replicas: three", "/replicas"},
+			{"collection: {replicationFactor: 3}", "collection.replicationFactor: 3 copies need as many peers"},
+		} {
+			err := r.InstallE(t, release.Chart, with(test.values))
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), test.want)
+		}
+		sets, err := c.AppsV1().StatefulSets(namespace).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, sets.Items)
+		secrets, err := c.CoreV1().Secrets(namespace).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, secrets.Items, "not even Helm's record of a release")
+	})
+
+	t.Run("a_missing_secret", func(t *testing.T) {
+		d := prepare(t, c)
+		require.NoError(t, c.CoreV1().Secrets(d.namespace).Delete(t.Context(), secretName, metav1.DeleteOptions{}))
+		d.Install(t, release.Chart, with("auth: {existingSecret: qdrant-keys}"))
+		d.awaitWaiting(t, "CreateContainerConfigError", secretName)
+		d.writeSecret(t)
+		d.WaitReady(t, 1)
+	})
+
+	t.Run("an_image_that_cannot_be_pulled", func(t *testing.T) {
+		namespace := c.Namespace(t)
+		evidence.OnFailure(t, c, namespace)
+		d := &deployment{Release: release.New(t, c, namespace, "q"), cluster: c, namespace: namespace}
+		d.Install(t, release.Chart, with("image: {repository: registry.invalid/qdrant}"))
+		d.awaitWaiting(t, "ImagePullBackOff", "registry.invalid/qdrant")
+	})
+
+	t.Run("a_storage_class_that_is_not_there", func(t *testing.T) {
+		namespace := c.Namespace(t)
+		evidence.OnFailure(t, c, namespace)
+		r := release.Install(t, c, namespace, "q", release.Chart, with("persistence: {data: {storageClass: none-such}}"))
+		err := kube.Poll(t.Context(), timeouts.PodRunning, "an event that names the storage class", func(ctx context.Context) error {
+			events, err := c.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=qdrant-storage-" + r.Fullname() + "-0"})
+			if err != nil {
+				return err
+			}
+			for _, event := range events.Items {
+				if strings.Contains(event.Message, `"none-such" not found`) {
+					return nil
+				}
+			}
+			return fmt.Errorf("%d events, none of them does", len(events.Items))
+		})
+		require.NoError(t, err)
+	})
+}
+
+// awaitWaiting waits until a container of the release waits for this reason, with a message that names what is missing.
+func (d *deployment) awaitWaiting(t *testing.T, reason, names string) {
+	t.Helper()
+	_, err := d.cluster.WaitPod(t.Context(), d.namespace, d.Fullname()+"-0", reason, timeouts.PodRunning, func(pod *corev1.Pod) bool {
+		for _, status := range pod.Status.ContainerStatuses {
+			if waiting := status.State.Waiting; waiting != nil && waiting.Reason == reason && strings.Contains(waiting.Message, names) {
+				return true
+			}
+		}
+		return false
+	})
+	require.NoError(t, err)
+}
+
+// TestSmallNode: Given a small cluster without keys or Prometheus; When the development values are installed; Then one peer is up, with
+// the guide's development tuning, and passes the chart's own test.
+func TestSmallNode(t *testing.T) {
+	t.Parallel()
+	c := requireCluster(t)
+	d := prepare(t, c)
+	d.keys["api-key"] = "" // the development values have none
+	d.Install(t, release.Chart, release.Values{Files: []string{"values/values-dev.yaml"}, YAML: []string{d.clients(t)}})
+	d.WaitReady(t, 1)
+	d.awaitOneCluster(t, 1)
+	assert.Contains(t, d.Notes(t), "API key: whoever reaches the server may read, write and delete")
+	assert.Contains(t, d.Test(t), "two points written, the nearest one found")
+
+	const name = "settings"
+	require.NoError(t, workload.Create(t.Context(), d.connect(t, ""), workload.Collection{Name: name, Dim: 8}))
+	require.NoError(t, d.eachPeer(t.Context(), func(_ string, peer *qdrant.Client) error {
+		collection, err := peer.Collection(t.Context(), name)
+		if err != nil {
+			return err
+		}
+		assert.Equal(t, 48, collection.Config.HNSW.M)
+		assert.Equal(t, 512, collection.Config.HNSW.EFConstruct)
+		assert.Equal(t, new(60000), collection.Config.Optimizers.IndexingThreshold)
+		assert.Equal(t, 1, collection.Config.Params.ReplicationFactor)
+		return nil
+	}))
+}

@@ -1,0 +1,137 @@
+package chart
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Everything that an invariant reads is in this render.
+const values = `
+auth: {existingSecret: keys}
+loadBalancer: {enabled: true}
+ingress: {enabled: true, hosts: [{host: example.org}]}
+gateway: {httpRoute: {enabled: true, parentRefs: [{name: g}]}}
+autoscaling: {enabled: true}
+storageClass: {create: true}
+metrics: {serviceMonitor: {enabled: true}}
+`
+
+// An invariant that can't be broken proves nothing: each is broken here, by a change to what was rendered.
+func TestViolationsAreFound(t *testing.T) {
+	t.Parallel()
+	rendered, err := Files(t, values)
+	require.NoError(t, err)
+	require.Empty(t, violations(t, rendered))
+
+	for name, c := range map[string]struct{ file, old, new, want string }{
+		"an object twice":                    {"service-clients.yaml", `name: "q-qdrant-clients"`, `name: "q-qdrant"`, "Service/q-qdrant: is rendered twice"},
+		"another namespace":                  {"pdb.yaml", `namespace: "qdrant-test"`, `namespace: default`, `is in namespace "default"`},
+		"no namespace":                       {"pdb.yaml", "  namespace: \"qdrant-test\"\n", "", `is in namespace ""`},
+		"a namespace for a kind without":     {"storageclass.yaml", `name: "qdrant-fast"`, "name: qdrant-fast\n  namespace: qdrant-test", "its kind has none"},
+		"a name that the API refuses":        {"service.yaml", `name: "q-qdrant"`, `name: "1-qdrant"`, "Service/1-qdrant: name: "},
+		"a label that the API refuses":       {"pdb.yaml", `app.kubernetes.io/part-of: qdrant`, `app.kubernetes.io/part-of: "a b"`, "label app.kubernetes.io/part-of"},
+		"a selector with a fourth label":     {"service.yaml", `app.kubernetes.io/instance: "q"`, "app.kubernetes.io/instance: \"q\"\n    fourth: label", "not by exactly"},
+		"a selector that matches no pod":     {"pdb.yaml", `app.kubernetes.io/instance: "q"`, `app.kubernetes.io/instance: "r"`, "does not match the pods of q-qdrant"},
+		"a policy for other pods":            {"networkpolicy.yaml", "podSelector:\n    matchLabels:\n      app: \"qdrant\"", "podSelector:\n    matchLabels:\n      app: \"other\"", "does not match the pods of q-qdrant"},
+		"a selector that matches the test":   {"test-pod.yaml", `app.kubernetes.io/name: qdrant-test`, "app: qdrant\n    app.kubernetes.io/name: qdrant", "matches the pod q-qdrant-test"},
+		"a spread that counts other pods":    {"statefulset.yaml", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: qdrant", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: other", "does not match the pods"},
+		"a monitor of two Services":          {"servicemonitor.yaml", "      app.kubernetes.io/component: cluster-discovery\n", "", "not one"},
+		"a monitor of a port that is not":    {"servicemonitor.yaml", "port: metrics", "port: other", `scrapes port "other"`},
+		"a port that no container has":       {"service.yaml", "targetPort: grpc", "targetPort: other", `names the port "other"`},
+		"a policy for a port that is not":    {"networkpolicy.yaml", "port: metrics", "port: other", `names the port "other"`},
+		"peers' port for clients":            {"service-loadbalancer.yaml", "port: 6334, targetPort: grpc", "port: 6335, targetPort: p2p", "has the peers' port"},
+		"clients of pods that are not ready": {"service-clients.yaml", "clusterIP: None", "clusterIP: None\n  publishNotReadyAddresses: true", "not ready"},
+		"an autoscaler of nothing":           {"hpa.yaml", "    name: \"q-qdrant\"", "    name: other", "scales StatefulSet/other"},
+		"an Ingress to a port that is not":   {"ingress.yaml", `name: "http"`, `name: "other"`, `leads to port "other"`},
+		"a route to nothing":                 {"httproute.yaml", `port: 6333`, `port: 6336`, "no such port"},
+		"a service name that is none":        {"statefulset.yaml", `serviceName: "q-qdrant-headless"`, `serviceName: "q-qdrant"`, "no headless Service"},
+		"a root container":                   {"statefulset.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "is not restricted: "},
+		"privileges that can be gained":      {"statefulset.yaml", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true", "is not restricted: "},
+		"capabilities":                       {"statefulset.yaml", "- ALL", "- CHOWN", "is not restricted: "},
+		"no seccomp profile":                 {"statefulset.yaml", "type: RuntimeDefault", "type: Unconfined", "is not restricted: "},
+		"a directory of the host":            {"statefulset.yaml", "emptyDir: {}", "hostPath: {path: /tmp}", "is not restricted: "},
+		"a writable root file system":        {"test-pod.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "container test may write"},
+		"a token":                            {"statefulset.yaml", "automountServiceAccountToken: false", "automountServiceAccountToken: true", "mounts a service account's token"},
+		"a token by the account":             {"serviceaccount.yaml", "automountServiceAccountToken: false", "", "mounts its token"},
+		"a mount without a volume":           {"statefulset.yaml", "- {name: qdrant-init, mountPath: /qdrant/init}", "- {name: other, mountPath: /qdrant/init}", "no such volume"},
+		"a volume without a mount":           {"statefulset.yaml", "- {name: qdrant-init, mountPath: /qdrant/init}", "", "volume qdrant-init is mounted by no container"},
+		"a claim without a mount":            {"statefulset.yaml", "- {name: qdrant-snapshots, mountPath: /qdrant/snapshots}", "", "volume qdrant-snapshots is mounted by no container"},
+		"two mounts at one place":            {"statefulset.yaml", "mountPath: /qdrant/scratch", "mountPath: /qdrant/storage", "mounts two volumes at /qdrant/storage"},
+		"a ConfigMap that is not":            {"configmap.yaml", `name: "q-qdrant"`, `name: "other"`, "ConfigMap q-qdrant, which is not rendered"},
+		"a key in the environment":           {"statefulset.yaml", "- name: QDRANT_INIT_FILE_PATH", "- {name: QDRANT__SERVICE__JWT_SECRET, value: abc}\n            - name: QDRANT_INIT_FILE_PATH", "has QDRANT__SERVICE__JWT_SECRET in clear"},
+		"a key in a ConfigMap":               {"configmap.yaml", "    service:\n", "    service:\n      api_key: abc\n", "production.yaml holds a secret: service.api_key"},
+		"a bucket's key in a ConfigMap":      {"configmap.yaml", "    storage:\n", "    storage:\n      s3_config: {secret_key: abc}\n", "holds a secret: storage.s3_config.secret_key"},
+		"a private key in a ConfigMap":       {"configmap.yaml", "#!/bin/bash", "-----BEGIN RSA PRIVATE KEY-----", "start.sh holds a private key"},
+		"a configuration that is no YAML":    {"configmap.yaml", "    service:\n", "    service\n", "production.yaml is no YAML"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			changed := change(t, rendered, c.file, c.old, c.new)
+			assert.Contains(t, strings.Join(violations(t, changed), "\n"), c.want)
+		})
+	}
+}
+
+func TestDecodingIsStrict(t *testing.T) {
+	t.Parallel()
+	rendered, err := Files(t, values)
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ file, old, new, want string }{
+		"a field that there is not":    {"pdb.yaml", "maxUnavailable: 1", "maxUnavailble: 1", `unknown field "spec.maxUnavailble"`},
+		"a field of another kind":      {"service.yaml", "spec:\n", "spec:\n  replicas: 1\n", `unknown field "spec.replicas"`},
+		"a key twice":                  {"pdb.yaml", "maxUnavailable: 1", "maxUnavailable: 1\n  maxUnavailable: 2", "already set in map"},
+		"a number where text is asked": {"service.yaml", `app.kubernetes.io/instance: "q"`, "app.kubernetes.io/instance: 1", "cannot unmarshal number"},
+		"a kind that there is not":     {"pdb.yaml", "kind: PodDisruptionBudget", "kind: Secret", "the chart makes no policy/v1 Secret"},
+		"a version that there is not":  {"hpa.yaml", "apiVersion: autoscaling/v2", "apiVersion: autoscaling/v1", "the chart makes no autoscaling/v1"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			_, err := decode(change(t, rendered, c.file, c.old, c.new))
+			require.ErrorContains(t, err, c.want)
+			assert.ErrorContains(t, err, c.file)
+		})
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{"a: 1", "# words\nb: 2"}, documents("\n---\n# only words\n---\na: 1\n---\n# words\nb: 2\n"))
+	assert.Empty(t, documents("\n# only words\n"))
+}
+
+func TestValuesMergeAsHelmDoes(t *testing.T) {
+	t.Parallel()
+	merged := Merge(Values(t, `{a: {b: 1, c: [1, 2]}, d: {e: 1}, f: 1}`), Values(t, `{a: {c: [3], g: 2}, d: null, f: {h: 1}}`))
+	assert.Equal(t, Values(t, `{a: {b: 1, c: [3], g: 2}, d: null, f: {h: 1}}`), merged)
+}
+
+func TestAt(t *testing.T) {
+	t.Parallel()
+	tree := Values(t, `{a: {b: null, c: 0}}`)
+	for path, want := range map[string]bool{"a": true, "a.b": true, "a.c": true, "a.d": false, "a.c.d": false, "d": false} {
+		_, found := At(tree, path)
+		assert.Equal(t, want, found, path)
+	}
+}
+
+// change replaces the first occurrence of old in one template, which has to be there.
+func change(t *testing.T, rendered map[string]string, file, old, replacement string) map[string]string {
+	t.Helper()
+	path := "templates/" + file
+	require.Contains(t, rendered[path], old, "what this case changes is not in %s", file)
+	changed := maps.Clone(rendered)
+	changed[path] = strings.Replace(changed[path], old, replacement, 1)
+	return changed
+}
+
+func violations(t *testing.T, rendered map[string]string) []string {
+	t.Helper()
+	objects, err := decode(rendered)
+	require.NoError(t, err)
+	objects.namespace = Namespace
+	return objects.Violations()
+}
