@@ -13,12 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 
 // TestBadInput: Given values with a mistake; When they are installed; Then what can be known before is refused before anything is
@@ -98,32 +96,4 @@ func (d *deployment) awaitWaiting(t *testing.T, reason, names string) {
 		return false
 	})
 	require.NoError(t, err)
-}
-
-// TestSmallNode: Given a small cluster without keys or Prometheus; When the development values are installed; Then one peer is up, with
-// the guide's development tuning, and passes the chart's own test.
-func TestSmallNode(t *testing.T) {
-	t.Parallel()
-	c := requireCluster(t)
-	d := prepare(t, c)
-	d.keys["api-key"] = "" // the development values have none
-	d.Install(t, release.Chart, release.Values{Files: []string{"values/values-dev.yaml"}, YAML: []string{d.clients(t)}})
-	d.WaitReady(t, 1)
-	d.awaitOneCluster(t, 1)
-	assert.Contains(t, d.Notes(t), "API key: whoever reaches the server may read, write and delete")
-	assert.Contains(t, d.Test(t), "two points written, the nearest one found")
-
-	const name = "settings"
-	require.NoError(t, workload.Create(t.Context(), d.connect(t, ""), workload.Collection{Name: name, Dim: 8}))
-	require.NoError(t, d.eachPeer(t.Context(), func(_ string, peer *qdrant.Client) error {
-		collection, err := peer.Collection(t.Context(), name)
-		if err != nil {
-			return err
-		}
-		assert.Equal(t, 48, collection.Config.HNSW.M)
-		assert.Equal(t, 512, collection.Config.HNSW.EFConstruct)
-		assert.Equal(t, new(60000), collection.Config.Optimizers.IndexingThreshold)
-		assert.Equal(t, 1, collection.Config.Params.ReplicationFactor)
-		return nil
-	}))
 }

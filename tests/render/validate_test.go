@@ -47,7 +47,8 @@ var mistakes = map[string]refusal{
 	"a dashboard that does too":     {values: `metrics: {prefix: q_, dashboard: {enabled: true}}`, want: []string{"metrics.prefix: "}},
 	"a section of config taken away": {values: `config: {service: null, storage: [1], cluster: {p2p: text}}`,
 		want: []string{"config.service: would take away a whole section", "config.storage: ", "config.cluster.p2p: ", "; write a map of those to change"}},
-	"a key in config": {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
+	"a key in the environment": {values: `extraEnv: [{name: QDRANT__SERVICE__ALT_API_KEY, value: abc}]`, want: []string{"extraEnv: QDRANT__SERVICE__ALT_API_KEY ", "set auth.existingSecret"}},
+	"a key in config":          {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
 }
 
 func TestContradictionsAreRefused(t *testing.T) {

@@ -117,7 +117,7 @@ func (s smoke) run(ctx context.Context) error {
 	if err := s.showNearest(ctx, client, data.Base); err != nil {
 		return err
 	}
-	s.say("done", "every answer was right; collection %s stays for a look at %s/dashboard", s.collection, strings.TrimRight(s.rest, "/"))
+	s.say("done", "every answer was right; collection %s stays", s.collection)
 	return nil
 }
 

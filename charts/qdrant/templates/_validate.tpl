@@ -87,6 +87,12 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- end -}}
 {{- end -}}
 
+{{- range $v.extraEnv -}}
+{{- if and (regexMatch "^QDRANT__SERVICE__(ALT_|READ_ONLY_)?API_KEY$" (toString .name)) (hasKey . "value") -}}
+{{- $wrong = append $wrong (printf "extraEnv: %s stands there in clear; set auth.existingSecret, or give it by valueFrom" .name) -}}
+{{- end -}}
+{{- end -}}
+
 {{- if eq $v.persistence.retentionPolicy.whenScaled "Delete" -}}
 {{- $wrong = append $wrong "persistence.retentionPolicy.whenScaled: Delete erases the only copy of what a leaving peer still held; set it to Retain and delete claims by hand once their peer is gone" -}}
 {{- end -}}
