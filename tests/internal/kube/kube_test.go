@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -21,6 +22,7 @@ func TestWaitRollout(t *testing.T) {
 		name    string
 		spec    int32
 		change  func(*appsv1.StatefulSetStatus)
+		pod     string // the pod's revision, "b" when empty
 		wantErr string
 	}{
 		{name: "all_of_the_new_revision_and_ready", spec: 3},
@@ -29,6 +31,7 @@ func TestWaitRollout(t *testing.T) {
 		{name: "one_of_the_old_revision", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.CurrentRevision, s.UpdatedReplicas = "a", 2 }, wantErr: "2 of 3 pods are of revision b"},
 		{name: "one_not_ready", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.ReadyReplicas = 2 }, wantErr: "2 of 3 pods are ready: q-1 Pending"},
 		{name: "one_too_many", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.Replicas, s.ReadyReplicas = 4, 4 }, wantErr: "4 of 3 pods exist"},
+		{name: "taken_over_from_another_statefulset", spec: 3, pod: "a", wantErr: `q-1 is of revision "a", not "b"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +46,9 @@ func TestWaitRollout(t *testing.T) {
 					Spec:       appsv1.StatefulSetSpec{Replicas: &test.spec, Selector: &metav1.LabelSelector{MatchLabels: labels}},
 					Status:     status,
 				},
-				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "q-1", Namespace: "n", Labels: labels}, Status: corev1.PodStatus{Phase: corev1.PodPending}},
+				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "q-1", Namespace: "n", Labels: map[string]string{
+					"app": "qdrant", appsv1.ControllerRevisionHashLabelKey: cmp.Or(test.pod, "b"),
+				}}, Status: corev1.PodStatus{Phase: corev1.PodPending}},
 			)}
 			err := client.WaitRollout(t.Context(), "n", "q", 3, 20*time.Millisecond)
 			if test.wantErr == "" {
