@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A kind cluster of three workers with the chart in it, production's shape at a laptop's size, and a workload over real vectors.
-# Needs Docker; KIND_NODE_IMAGE names another node image than kind's own. Nothing outside the repository's folder is touched.
+# Needs Docker; KIND_NODE_IMAGE names another node image than kind's own. Your kubeconfig and other clusters are not touched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cluster=${CLUSTER:-qdrant} release=q namespace=qdrant
+cluster=${CLUSTER:-qdrant-up} release=q namespace=qdrant
 image=docker.io/qdrant/qdrant:v$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/qdrant/Chart.yaml)-unprivileged
 export KUBECONFIG=$PWD/artifacts/up/kubeconfig
 mkdir -p "$(dirname "$KUBECONFIG")"
@@ -16,9 +16,10 @@ docker image inspect "$image" >/dev/null 2>&1 || docker pull "$image" || stop "t
 
 if ! kind get clusters 2>/dev/null | grep -qx "$cluster"; then
   say "A kind cluster of three workers"
+  rm -f "$KUBECONFIG"
   kind create cluster --name "$cluster" --config scripts/kind.yaml --wait 3m ${KIND_NODE_IMAGE:+--image "$KIND_NODE_IMAGE"}
-else
-  kind export kubeconfig --name "$cluster"
+elif [ ! -e "$KUBECONFIG" ]; then
+  stop "a kind cluster called $cluster is there that this folder did not make; choose another name: CLUSTER=… make up"
 fi
 say "The server's image into its nodes"
 kind load docker-image --name "$cluster" "$image"

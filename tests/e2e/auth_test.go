@@ -56,7 +56,7 @@ func TestKeyRotation(t *testing.T) {
 	step(t, "the new key as alternative", func() {
 		d.keys["alt-api-key"] = fresh
 		d.writeSecret(t)
-		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: "1"}`))
+		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: 1}`))
 		d.WaitReady(t, 3)
 		d.awaitOneCluster(t, 3)
 		d.awaitActive(t, x.collection, 2)
@@ -65,7 +65,7 @@ func TestKeyRotation(t *testing.T) {
 	step(t, "the new key in place of the old one", func() {
 		d.keys = map[string]string{"api-key": fresh, "alt-api-key": old, "read-only-api-key": d.keys["read-only-api-key"]}
 		d.writeSecret(t)
-		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: "2"}`))
+		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: 2}`))
 		d.WaitReady(t, 3)
 		d.awaitOneCluster(t, 3)
 		d.awaitActive(t, x.collection, 2)
@@ -73,7 +73,7 @@ func TestKeyRotation(t *testing.T) {
 	step(t, "the old key removed", func() {
 		delete(d.keys, "alt-api-key")
 		d.writeSecret(t)
-		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: "3"}`))
+		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: 3}`))
 		d.WaitReady(t, 3)
 	})
 	x.requireNothingLost(t, 3)

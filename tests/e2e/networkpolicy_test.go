@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"net"
 	"testing"
 
@@ -13,6 +15,8 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
 // testNetworkPolicy: Given a release behind its network policy; When pods of each kind knock at each port; Then each gets in where it
@@ -70,7 +74,7 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		assert.Equal(t, []string{"6333", "6335"}, reached(answers))
 	})
 
-	t.Run("peers_reach_dns_and_nothing_else", func(t *testing.T) {
+	t.Run("peers_reach_dns_and_what_further_egress_allows", func(t *testing.T) {
 		// The API server is open to every pod; so is a port of a pod that no policy selects.
 		api, err := c.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
 		require.NoError(t, err)
@@ -84,5 +88,15 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		open, err := c.Reach(t.Context(), d.namespace, kube.PodOptions{Image: c.ProbeImage}, toAPI)
 		require.NoError(t, err)
 		assert.True(t, open[toAPI])
+
+		// The same port as a Service has it, and as the API server does.
+		d.Upgrade(t, release.Chart, d.values(t, `networkPolicy: {extraEgress: [{ports: [{port: 443, protocol: TCP}, {port: 6443, protocol: TCP}]}]}`))
+		require.NoError(t, kube.Poll(t.Context(), timeouts.PolicyInForce, "further egress in force", func(ctx context.Context) error {
+			answers, err := c.ReachFrom(ctx, d.namespace, pods[1].Name, toAPI)
+			if err == nil && !answers[toAPI] {
+				err = errors.New("refused")
+			}
+			return err
+		}))
 	})
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
@@ -74,26 +74,29 @@ func TestAutoscalingLeavesTheCountOfPodsAsItIs(t *testing.T) {
 	each(t, map[string]struct {
 		values string
 		// live is what the cluster has; nil stands for no cluster at all.
-		live []appsv1.StatefulSet
+		live []metav1.Object
 		want *int32
 	}{
 		"no cluster to ask, as in helm template":       {values: on, want: nil},
-		"a first installation":                         {values: on, live: []appsv1.StatefulSet{}, want: ptr.To[int32](3)},
-		"a release of three, autoscaling being on now": {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 3)}, want: ptr.To[int32](3)},
-		"a release that was taken to five":             {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](5)},
-		"fewer than minReplicas":                       {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 1)}, want: ptr.To[int32](1)},
-		"asleep at 0, woken by an upgrade":             {values: on, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 0)}, want: ptr.To[int32](3)},
-		"others of the namespace are not this one": {values: on, want: ptr.To[int32](3), live: []appsv1.StatefulSet{
+		"a first installation":                         {values: on, live: []metav1.Object{}, want: ptr.To[int32](3)},
+		"a release of three, autoscaling being on now": {values: on, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 3)}, want: ptr.To[int32](3)},
+		"a release that was taken to five":             {values: on, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](5)},
+		"fewer than minReplicas":                       {values: on, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 1)}, want: ptr.To[int32](1)},
+		"asleep at 0, woken by an upgrade":             {values: on, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 0)}, want: ptr.To[int32](3)},
+		"others of the namespace are not this one": {values: on, want: ptr.To[int32](3), live: []metav1.Object{
 			chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname+"-2", 8), other}},
-		"among others":                 {values: on, want: ptr.To[int32](5), live: []appsv1.StatefulSet{chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname, 5)}},
-		"put to sleep":                 {values: `{replicas: 0, autoscaling: {enabled: true}}`, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](0)},
-		"put to sleep by a template":   {values: `{replicas: 0, autoscaling: {enabled: true}}`, want: ptr.To[int32](0)},
-		"off, no cluster":              {values: off, want: ptr.To[int32](3)},
-		"off, with a cluster":          {values: off, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](3)},
-		"off, at a first installation": {values: off, live: []appsv1.StatefulSet{}, want: ptr.To[int32](3)},
+		"among others":                             {values: on, want: ptr.To[int32](5), live: []metav1.Object{chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname, 5)}},
+		"made anew under its five pods":            {values: on, want: ptr.To[int32](5), live: []metav1.Object{chart.LiveAutoscaler("another", 7), chart.LiveAutoscaler(chart.Fullname, 5)}},
+		"made anew, never scaled":                  {values: on, want: ptr.To[int32](3), live: []metav1.Object{chart.LiveAutoscaler(chart.Fullname, 0)}},
+		"the live count goes before what was seen": {values: on, want: ptr.To[int32](5), live: []metav1.Object{chart.LiveAutoscaler(chart.Fullname, 4), chart.LiveStatefulSet(chart.Fullname, 5)}},
+		"put to sleep":                             {values: `{replicas: 0, autoscaling: {enabled: true}}`, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](0)},
+		"put to sleep by a template":               {values: `{replicas: 0, autoscaling: {enabled: true}}`, want: ptr.To[int32](0)},
+		"off, no cluster":                          {values: off, want: ptr.To[int32](3)},
+		"off, with a cluster":                      {values: off, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 5)}, want: ptr.To[int32](3)},
+		"off, at a first installation":             {values: off, live: []metav1.Object{}, want: ptr.To[int32](3)},
 	}, func(t *testing.T, c struct {
 		values string
-		live   []appsv1.StatefulSet
+		live   []metav1.Object
 		want   *int32
 	}) {
 		var options []chart.Option
@@ -131,16 +134,16 @@ func TestHelmTestExpectsThePeersThatThereAre(t *testing.T) {
 	t.Parallel()
 	each(t, map[string]struct {
 		values string
-		live   []appsv1.StatefulSet
+		live   []metav1.Object
 		want   string
 	}{
 		"replicas":                   {values: `replicas: 5`, want: "5"},
-		"the live count":             {values: `autoscaling: {enabled: true}`, live: []appsv1.StatefulSet{chart.LiveStatefulSet(chart.Fullname, 4)}, want: "4"},
+		"the live count":             {values: `autoscaling: {enabled: true}`, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 4)}, want: "4"},
 		"the least, from no cluster": {values: `{replicas: 5, autoscaling: {enabled: true, minReplicas: 3}}`, want: "3"},
 		"none":                       {values: `replicas: 0`, want: "0"},
 	}, func(t *testing.T, c struct {
 		values string
-		live   []appsv1.StatefulSet
+		live   []metav1.Object
 		want   string
 	}) {
 		var options []chart.Option

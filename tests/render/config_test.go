@@ -184,7 +184,7 @@ func TestNullLeavesTheServersDefault(t *testing.T) {
 func TestReplicationFactor(t *testing.T) {
 	t.Parallel()
 	each(t, map[string]struct{ values, want string }{
-		"nobody":                {`replicas: 0`, "1"},
+		"nobody, for a while":   {`replicas: 0`, "2"},
 		"one peer":              {`replicas: 1`, "1"},
 		"two peers":             {`replicas: 2`, "1"},
 		"three peers":           {`replicas: 3`, "2"},

@@ -52,7 +52,7 @@ schedulerName: "3"
 serviceAccount: {name: "4"}
 auth: {existingSecret: "5", keys: {apiKey: "6", readOnlyApiKey: "7", altApiKey: "8"}}
 ingress: {enabled: true, className: "9", hosts: [{host: example.org}]}
-loadBalancer: {enabled: true, class: "10"}
+loadBalancer: {enabled: true, class: "10", sourceRanges: [192.0.2.0/24]}
 persistence: {data: {storageClass: "11", size: "12"}, snapshots: {storageClass: "true", size: "13"}, scratch: {storageClass: "14", size: "15"}}
 storageClass: {create: true, name: "16", provisioner: "17"}
 service: {grpcAppProtocol: "18"}

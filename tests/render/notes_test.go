@@ -29,7 +29,7 @@ func TestNotes(t *testing.T) {
 		"one peer": {values: `replicas: 1`, want: []string{"1 peer,", "1 copy of each shard", "majority: ", "copies: "}},
 		"how to read the key": {values: `auth: {existingSecret: my-keys, keys: {apiKey: main}}`,
 			want: []string{`get secret my-keys -o go-template='{{index .data "main" | base64decode}}'`}, not: []string{"- API key: "}},
-		"a load balancer": {values: `{auth: {existingSecret: s}, loadBalancer: {enabled: true}}`, want: []string{"get service q-qdrant-lb"}},
+		"a load balancer": {values: `{auth: {existingSecret: s}, loadBalancer: {enabled: true, sourceRanges: [192.0.2.0/24]}}`, want: []string{"get service q-qdrant-lb"}},
 		"TLS":             {values: `tls: {enabled: true, existingSecret: s}`, want: []string{"https://localhost:6333/dashboard"}, not: []string{"- TLS: "}},
 		"no dashboard":    {values: `server: {dashboard: false}`, not: []string{"/dashboard"}},
 		"autoscaled":      {values: `autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 12}`, want: []string{"3 to 12 peers (autoscaled)"}},

@@ -45,7 +45,7 @@ func TestQuorumBoundsTheBudget(t *testing.T) {
 		t.Run(fmt.Sprintf("%d_peers", peers), func(t *testing.T) {
 			t.Parallel()
 			values := func(away int) string {
-				return fmt.Sprintf("{replicas: %d, pdb: {maxUnavailable: %d}}", peers, away)
+				return fmt.Sprintf("{replicas: %d, collection: {replicationFactor: %d}, pdb: {maxUnavailable: %d}}", peers, peers, away)
 			}
 			o := chart.Render(t, values(most))
 			assert.Equal(t, most, o.PodDisruptionBudget(t, chart.Fullname).Spec.MaxUnavailable.IntValue())
@@ -56,10 +56,22 @@ func TestQuorumBoundsTheBudget(t *testing.T) {
 	}
 }
 
+// Peers that go at once may hold all copies of a shard, however many peers there are.
+func TestCopiesBoundTheBudget(t *testing.T) {
+	t.Parallel()
+	for copies, most := range map[int]int{1: 1, 2: 1, 3: 2, 4: 3, 7: 3} {
+		values := func(away int) string {
+			return fmt.Sprintf("{replicas: 7, collection: {replicationFactor: %d}, pdb: {maxUnavailable: %d}}", copies, away)
+		}
+		chart.Render(t, values(most))
+		assert.ErrorContains(t, chart.RenderErr(t, values(most+1)), fmt.Sprintf("set it to %d or less", most))
+	}
+}
+
 // The autoscaler may take the release down to its least, so that is what the budget is held against.
 func TestQuorumOfAnAutoscaledReleaseIsThatOfItsLeast(t *testing.T) {
 	t.Parallel()
-	const values = `{replicas: 5, pdb: {maxUnavailable: 2}, autoscaling: {enabled: true, minReplicas: %d}}`
+	const values = `{replicas: 5, collection: {replicationFactor: 3}, pdb: {maxUnavailable: 2}, autoscaling: {enabled: true, minReplicas: %d}}`
 	chart.Render(t, fmt.Sprintf(values, 5))
 	assert.ErrorContains(t, chart.RenderErr(t, fmt.Sprintf(values, 3)), "pdb.maxUnavailable: with 2 of 3 peers away")
 }

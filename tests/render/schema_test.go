@@ -73,6 +73,22 @@ func TestEveryClosedObjectIsClosed(t *testing.T) {
 	assert.Positive(t, found)
 }
 
+// Helm takes a key that is null away before it looks at the schema. Where null is no value, that must not pass for 0, false or nothing.
+func TestKeysThatMustNotBeNull(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, key := range declared(t) {
+		if slices.Contains(key.JSONTypes, "null") {
+			continue
+		}
+		found++
+		err := chart.RenderErr(t, valuesAt(t, key.Path, nil))
+		name := key.Path[strings.LastIndex(key.Path, ".")+1:]
+		assert.ErrorContainsf(t, err, "missing property '"+name+"'", "%s: null", key.Path)
+	}
+	assert.Positive(t, found)
+}
+
 // An object without declared keys accepts anything, so the list of them is short and each has its reason.
 func TestUntypedObjectsHaveAReason(t *testing.T) {
 	t.Parallel()
@@ -82,7 +98,8 @@ func TestUntypedObjectsHaveAReason(t *testing.T) {
 		"collection.quantization":          "Qdrant's own settings, in its words",
 		"podSecurityContext":               "a type of Kubernetes; strict decoding checks it",
 		"securityContext":                  "a type of Kubernetes; strict decoding checks it",
-		"resources":                        "a type of Kubernetes; strict decoding checks it",
+		"resources.requests":               "Kubernetes' names of resources, and those of devices",
+		"resources.limits":                 "Kubernetes' names of resources, and those of devices",
 		"affinity":                         "a type of Kubernetes; strict decoding checks it",
 		"metrics.serviceMonitor.tlsConfig": "a type of the Prometheus operator",
 	}
@@ -196,7 +213,7 @@ var changed = map[string]string{
 	"autoscaling.minReplicas":                  `autoscaling: {minReplicas: 2}`,
 	"autoscaling.maxReplicas":                  `autoscaling: {maxReplicas: 11}`,
 	"pdb.maxUnavailable":                       `pdb: {maxUnavailable: 0}`,
-	"metrics.enabled":                          `metrics: {enabled: false, serviceMonitor: {enabled: false}}`,
+	"metrics.enabled":                          `metrics: {enabled: false, serviceMonitor: {enabled: false}, prometheusRule: {enabled: false}}`,
 	"metrics.prefix":                           `metrics: {prefix: q_, prometheusRule: {enabled: false}, dashboard: {enabled: false}}`,
 	"tls.enabled":                              `tls: {enabled: false}`,
 	"tls.existingSecret":                       `tls: {existingSecret: other}`,
@@ -216,7 +233,9 @@ var changed = map[string]string{
 	"affinity":                                 `affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: other, operator: Exists}]}]}}}`,
 	"tolerations":                              `tolerations: []`,
 	"topologySpreadConstraints":                `topologySpreadConstraints: []`,
-	"resources":                                `resources: {requests: {cpu: "7"}}`,
+	"resources.requests":                       `resources: {requests: {cpu: "7"}}`,
+	"resources.limits":                         `resources: {limits: {cpu: "7"}}`,
+	"resources.claims":                         `resources: {claims: [{name: gpu}]}`,
 	"extraEnv":                                 `extraEnv: []`,
 	"extraEnvFrom":                             `extraEnvFrom: []`,
 	"extraVolumes":                             `{extraVolumes: [], extraVolumeMounts: []}`,

@@ -56,7 +56,7 @@ func TestServices(t *testing.T) {
 			assert.Equal(t, map[string]int32{"http": 6333, "grpc": 6334, "p2p": 6335}, portsOf(o.Service(t, "q-qdrant-headless")))
 		}},
 		"session affinity is on the Services with an address of their own": {
-			values: `{service: {sessionAffinity: {enabled: true, timeoutSeconds: 60}}, loadBalancer: {enabled: true}, auth: {existingSecret: keys}}`,
+			values: `{service: {sessionAffinity: {enabled: true, timeoutSeconds: 60}}, loadBalancer: {enabled: true, sessionAffinity: true, sourceRanges: [192.0.2.0/24]}, auth: {existingSecret: keys}}`,
 			want: func(t *testing.T, o chart.Objects) {
 				for _, name := range []string{"q-qdrant", "q-qdrant-lb"} {
 					spec := o.Service(t, name).Spec
@@ -78,7 +78,7 @@ func TestServices(t *testing.T) {
 				assert.Equal(t, "internal", service.Annotations["example.org/scheme"])
 			}},
 		"the load balancer may spread evenly": {
-			values: `{auth: {existingSecret: keys}, loadBalancer: {enabled: true, externalTrafficPolicy: Cluster}}`,
+			values: `{auth: {existingSecret: keys}, loadBalancer: {enabled: true, externalTrafficPolicy: Cluster, sourceRanges: [192.0.2.0/24]}}`,
 			want: func(t *testing.T, o chart.Objects) {
 				assert.Equal(t, corev1.ServiceExternalTrafficPolicyCluster, o.Service(t, "q-qdrant-lb").Spec.ExternalTrafficPolicy)
 			}},
@@ -91,7 +91,7 @@ func TestServices(t *testing.T) {
 			assert.Empty(t, o.Service(t, "q-qdrant-clients").Annotations)
 		}},
 		"both address families": {
-			values: `{service: {ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv6, IPv4]}, loadBalancer: {enabled: true}, auth: {existingSecret: keys}}`,
+			values: `{service: {ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv6, IPv4]}, loadBalancer: {enabled: true, sourceRanges: [192.0.2.0/24]}, auth: {existingSecret: keys}}`,
 			want: func(t *testing.T, o chart.Objects) {
 				for _, name := range []string{"q-qdrant", "q-qdrant-clients", "q-qdrant-headless", "q-qdrant-lb"} {
 					spec := o.Service(t, name).Spec

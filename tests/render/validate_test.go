@@ -31,6 +31,7 @@ var mistakes = map[string]refusal{
 	"TLS without a certificate":     {values: `tls: {enabled: true}`, want: []string{"tls.existingSecret: ", "set it to the name of a Secret"}},
 	"peers' keys without a key":     {values: `auth: {enforceInternal: true}`, want: []string{"auth.enforceInternal: ", "set auth.existingSecret"}},
 	"a load balancer without a key": {values: `loadBalancer: {enabled: true}`, want: []string{"loadBalancer.enabled: ", "set auth.existingSecret"}},
+	"a load balancer for nobody":    {values: `{auth: {existingSecret: s}, loadBalancer: {enabled: true}}`, want: []string{"loadBalancer.sourceRanges: ", "set the networks that may connect"}},
 	"an Ingress without hosts":      {values: `ingress: {enabled: true}`, want: []string{"ingress.hosts: ", "add one"}},
 	"a route without a gateway":     {values: `gateway: {grpcRoute: {enabled: true}}`, want: []string{"gateway.grpcRoute.parentRefs: ", "add one"}},
 	"autoscaling without a cluster": {values: `{replicas: 1, cluster: {enabled: false}, autoscaling: {enabled: true, minReplicas: 1}}`, want: []string{"autoscaling.enabled: ", "set cluster.enabled=true"}},
@@ -124,15 +125,17 @@ func TestConfigMayHoldAnythingElse(t *testing.T) {
 func TestOddValuesThatAreAllowed(t *testing.T) {
 	t.Parallel()
 	each(t, map[string]string{
-		"a release at 0":                       `replicas: 0`,
-		"an autoscaled release at 0":           `{replicas: 0, autoscaling: {enabled: true}}`,
-		"limits of a mode that is known off":   `strictMode: {enabled: false, maxQueryLimit: 10}`,
-		"two peers":                            `replicas: 2`,
-		"a budget of none":                     `pdb: {maxUnavailable: 0}`,
-		"as many copies as peers":              `collection: {replicationFactor: 3, writeConsistencyFactor: 3}`,
-		"just enough time to stop":             `{terminationGracePeriodSeconds: 30, preStopSeconds: 10}`,
-		"metrics with a prefix, and no alerts": `metrics: {prefix: q_}`,
-		"one single node":                      `{replicas: 1, cluster: {enabled: false}}`,
+		"a release at 0":                          `replicas: 0`,
+		"a release at 0 that had five peers":      `{replicas: 0, collection: {replicationFactor: 3, writeConsistencyFactor: 2}, pdb: {maxUnavailable: 2}}`,
+		"a load balancer, the key from elsewhere": `{extraEnv: [{name: QDRANT__SERVICE__API_KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}], loadBalancer: {enabled: true, sourceRanges: [0.0.0.0/0]}}`,
+		"an autoscaled release at 0":              `{replicas: 0, autoscaling: {enabled: true}}`,
+		"limits of a mode that is known off":      `strictMode: {enabled: false, maxQueryLimit: 10}`,
+		"two peers":                               `replicas: 2`,
+		"a budget of none":                        `pdb: {maxUnavailable: 0}`,
+		"as many copies as peers":                 `collection: {replicationFactor: 3, writeConsistencyFactor: 3}`,
+		"just enough time to stop":                `{terminationGracePeriodSeconds: 30, preStopSeconds: 10}`,
+		"metrics with a prefix, and no alerts":    `metrics: {prefix: q_}`,
+		"one single node":                         `{replicas: 1, cluster: {enabled: false}}`,
 	}, func(t *testing.T, values string) {
 		chart.Render(t, values)
 	})

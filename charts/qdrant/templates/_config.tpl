@@ -11,7 +11,8 @@
 {{/* Copies of each shard in a new collection. Two of three peers hold each shard then, and any one may go. */}}
 {{- define "qdrant.replicationFactor" -}}
 {{- if kindIs "invalid" .Values.collection.replicationFactor }}
-{{- ge (int .Values.replicas) 3 | ternary 2 1 }}
+{{- /* A release at 0 sleeps; it is the same release when it wakes. */}}
+{{- or (ge (int .Values.replicas) 3) (eq (int .Values.replicas) 0) | ternary 2 1 }}
 {{- else }}
 {{- int .Values.collection.replicationFactor }}
 {{- end }}

@@ -38,6 +38,7 @@ annotations:
 
 {{/* The label of the pod that `helm test` runs; the network policy lets it in. */}}
 {{- define "qdrant.test.labels" -}}
+app: {{ include "qdrant.name" . }}-test
 app.kubernetes.io/name: {{ include "qdrant.name" . }}-test
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}

@@ -123,7 +123,7 @@ volumes:
 {{- if not (kindIs "invalid" $amount) -}}{{- $_ := set $kept $name $amount -}}{{- end -}}
 {{- end -}}
 {{- $_ := set $resources $part $kept -}}
-{{- else if not (kindIs "invalid" $amounts) -}}
+{{- else if $amounts -}}
 {{- $_ := set $resources $part $amounts -}}
 {{- end -}}
 {{- end -}}

@@ -30,7 +30,7 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- if and (gt $replicas 0) (gt $factor $replicas) -}}
 {{- $wrong = append $wrong (printf "collection.replicationFactor: %d copies need as many peers, and replicas is %d; set replicas=%d or collection.replicationFactor=%d" $factor $replicas $factor $replicas) -}}
 {{- end -}}
-{{- if and (not (kindIs "invalid" $v.collection.writeConsistencyFactor)) (gt (int $v.collection.writeConsistencyFactor) $factor) -}}
+{{- if and (gt $replicas 0) (not (kindIs "invalid" $v.collection.writeConsistencyFactor)) (gt (int $v.collection.writeConsistencyFactor) $factor) -}}
 {{- $wrong = append $wrong (printf "collection.writeConsistencyFactor: no write can be acknowledged by %d copies when there are %d; set it to %d or less, or collection.replicationFactor to %d" (int $v.collection.writeConsistencyFactor) $factor $factor (int $v.collection.writeConsistencyFactor)) -}}
 {{- end -}}
 {{- if not (or (kindIs "invalid" $v.collection.shardNumber) (kindIs "invalid" $v.collection.shardNumberPerNode)) -}}
@@ -103,8 +103,15 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- if and $v.auth.enforceInternal (not $v.auth.existingSecret) -}}
 {{- $wrong = append $wrong "auth.enforceInternal: there is no key that peers could show; set auth.existingSecret" -}}
 {{- end -}}
-{{- if and $v.loadBalancer.enabled (not $v.auth.existingSecret) -}}
+{{- $keyed := $v.auth.existingSecret -}}
+{{- range $v.extraEnv -}}
+{{- if eq (toString .name) "QDRANT__SERVICE__API_KEY" -}}{{- $keyed = true -}}{{- end -}}
+{{- end -}}
+{{- if and $v.loadBalancer.enabled (not $keyed) -}}
 {{- $wrong = append $wrong "loadBalancer.enabled: would open a server without a key to every network that reaches it; set auth.existingSecret" -}}
+{{- end -}}
+{{- if and $v.loadBalancer.enabled $v.networkPolicy.enabled (not $v.loadBalancer.sourceRanges) -}}
+{{- $wrong = append $wrong "loadBalancer.sourceRanges: the network policy lets nobody in from outside; set the networks that may connect, [0.0.0.0/0] for all" -}}
 {{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
 {{- $wrong = append $wrong "ingress.hosts: an Ingress without hosts routes nothing; add one, such as {host: qdrant.example.org}" -}}
@@ -138,18 +145,20 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- end -}}
 {{- end -}}
 
-{{- /* One or two peers stand no loss at all; there, refusing every eviction would only stop node drains. */ -}}
+{{- /* One or two peers stand no loss at all; there, refusing every eviction would only stop node drains. At 0 there is nothing to guard. */ -}}
 {{- $peers := $v.autoscaling.enabled | ternary (int $v.autoscaling.minReplicas) $replicas -}}
-{{- $tolerated := include "qdrant.quorum.tolerated" $peers | int -}}
-{{- if and $v.pdb.enabled (gt (int $v.pdb.maxUnavailable) (max 1 $tolerated | int)) -}}
-{{- $wrong = append $wrong (printf "pdb.maxUnavailable: with %d of %d peers away the consensus has no majority; set it to %d or less" (int $v.pdb.maxUnavailable) $peers (max 1 $tolerated | int)) -}}
+{{- $tolerated := max 1 (min (include "qdrant.quorum.tolerated" $peers | int) (sub $factor 1)) | int -}}
+{{- if and $v.pdb.enabled (gt $replicas 0) (gt (int $v.pdb.maxUnavailable) $tolerated) -}}
+{{- $wrong = append $wrong (printf "pdb.maxUnavailable: with %d of %d peers away the consensus may have no majority, or a shard of %d copies none left; set it to %d or less" (int $v.pdb.maxUnavailable) $peers $factor $tolerated) -}}
 {{- end -}}
 {{- if lt (int $v.terminationGracePeriodSeconds) (add (int $v.preStopSeconds) 20 | int) -}}
 {{- $wrong = append $wrong (printf "terminationGracePeriodSeconds: %d leaves less than 20 s to stop after the wait of preStopSeconds (%d); set it to %d or more" (int $v.terminationGracePeriodSeconds) (int $v.preStopSeconds) (add (int $v.preStopSeconds) 20)) -}}
 {{- end -}}
 
-{{- if and $v.metrics.serviceMonitor.enabled (not $v.metrics.enabled) -}}
-{{- $wrong = append $wrong "metrics.serviceMonitor.enabled: there is no metrics port to scrape; set metrics.enabled=true" -}}
+{{- range $name := list "serviceMonitor" "prometheusRule" -}}
+{{- if and (get $v.metrics $name).enabled (not $v.metrics.enabled) -}}
+{{- $wrong = append $wrong (printf "metrics.%s.enabled: there is no metrics port to scrape; set metrics.enabled=true" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $v.metrics.prefix (or $v.metrics.prometheusRule.enabled $v.metrics.dashboard.enabled) -}}
 {{- $wrong = append $wrong "metrics.prefix: the alerts and the dashboard know the metrics by their names without one; set it to \"\", or turn metrics.prometheusRule and metrics.dashboard off" -}}

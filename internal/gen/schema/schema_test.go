@@ -58,6 +58,12 @@ func TestSchema(t *testing.T) {
   "$schema": "http://json-schema.org/draft-07/schema#",
   "type": "object",
   "additionalProperties": false,
+  "required": [
+    "config",
+    "level",
+    "replicas",
+    "storage"
+  ],
   "properties": {
     "config": {
       "description": "Anything.",
@@ -88,6 +94,10 @@ func TestSchema(t *testing.T) {
       "description": "Where things are kept.",
       "type": "object",
       "additionalProperties": false,
+      "required": [
+        "size",
+        "tuning"
+      ],
       "properties": {
         "class": {
           "description": "Class.",
@@ -111,6 +121,9 @@ func TestSchema(t *testing.T) {
           "description": "A level further down.",
           "type": "object",
           "additionalProperties": false,
+          "required": [
+            "ratio"
+          ],
           "properties": {
             "ratio": {
               "description": "Share.",

@@ -20,6 +20,7 @@ type node struct {
 	Maximum              json.Number      `json:"maximum,omitempty"`
 	Items                *node            `json:"items,omitempty"`
 	AdditionalProperties any              `json:"additionalProperties,omitempty"` // false or *node
+	Required             []string         `json:"required,omitempty"`
 	Properties           map[string]*node `json:"properties,omitempty"`
 	Default              json.RawMessage  `json:"default,omitempty"`
 }
@@ -138,8 +139,15 @@ func (n *node) branch(jsonTypes ...string) *node {
 func closed(keys []*Key) *node {
 	n := &node{Type: types{"object"}, AdditionalProperties: false, Properties: map[string]*node{}}
 	for _, k := range keys {
-		n.Properties[k.Path[strings.LastIndex(k.Path, ".")+1:]] = k.schema
+		name := k.Path[strings.LastIndex(k.Path, ".")+1:]
+		n.Properties[name] = k.schema
+		// Helm lays a chart's own values under the user's, so a key is missing only where it was set to null, and then Helm has
+		// removed it before it looks at the schema. To a template that would be 0, false or a nil map.
+		if !slices.Contains(k.JSONTypes, "null") {
+			n.Required = append(n.Required, name)
+		}
 	}
+	slices.Sort(n.Required)
 	return n
 }
 

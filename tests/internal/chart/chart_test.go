@@ -12,7 +12,7 @@ import (
 // Everything that an invariant reads is in this render.
 const values = `
 auth: {existingSecret: keys}
-loadBalancer: {enabled: true}
+loadBalancer: {enabled: true, sourceRanges: [192.0.2.0/24]}
 ingress: {enabled: true, hosts: [{host: example.org}]}
 gateway: {httpRoute: {enabled: true, parentRefs: [{name: g}]}}
 autoscaling: {enabled: true}
@@ -37,12 +37,12 @@ func TestViolationsAreFound(t *testing.T) {
 		"a selector with a fourth label":     {"service.yaml", `app.kubernetes.io/instance: "q"`, "app.kubernetes.io/instance: \"q\"\n    fourth: label", "not by exactly"},
 		"a selector that matches no pod":     {"pdb.yaml", `app.kubernetes.io/instance: "q"`, `app.kubernetes.io/instance: "r"`, "does not match the pods of q-qdrant"},
 		"a policy for other pods":            {"networkpolicy.yaml", "podSelector:\n    matchLabels:\n      app: \"qdrant\"", "podSelector:\n    matchLabels:\n      app: \"other\"", "does not match the pods of q-qdrant"},
-		"a selector that matches the test":   {"test-pod.yaml", `app.kubernetes.io/name: qdrant-test`, "app: qdrant\n    app.kubernetes.io/name: qdrant", "matches the pod q-qdrant-test"},
+		"a selector that matches the test":   {"test-pod.yaml", "app: qdrant-test\n    app.kubernetes.io/instance: q\n    app.kubernetes.io/managed-by: Helm\n    app.kubernetes.io/name: qdrant-test", "app: qdrant\n    app.kubernetes.io/instance: q\n    app.kubernetes.io/name: qdrant", "matches the pod q-qdrant-test"},
 		"a spread that counts other pods":    {"statefulset.yaml", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: qdrant", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: other", "does not match the pods"},
 		"a monitor of two Services":          {"servicemonitor.yaml", "      app.kubernetes.io/component: cluster-discovery\n", "", "not one"},
 		"a monitor of a port that is not":    {"servicemonitor.yaml", "port: metrics", "port: other", `scrapes port "other"`},
 		"a port that no container has":       {"service.yaml", "targetPort: grpc", "targetPort: other", `names the port "other"`},
-		"a policy for a port that is not":    {"networkpolicy.yaml", "port: metrics", "port: other", `names the port "other"`},
+		"a policy for a port that is not":    {"networkpolicy.yaml", "port: 6336", "port: 7336", `names the port "7336"`},
 		"peers' port for clients":            {"service-loadbalancer.yaml", "port: 6334, targetPort: grpc", "port: 6335, targetPort: p2p", "has the peers' port"},
 		"clients of pods that are not ready": {"service-clients.yaml", "clusterIP: None", "clusterIP: None\n  publishNotReadyAddresses: true", "not ready"},
 		"an autoscaler of nothing":           {"hpa.yaml", "    name: \"q-qdrant\"", "    name: other", "scales StatefulSet/other"},

