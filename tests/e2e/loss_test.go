@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -110,16 +111,27 @@ func TestLostVolume(t *testing.T) {
 	x.requireNothingLost(t, 3)
 }
 
-// removePeer takes a peer without shards out of the cluster.
+// removePeer takes a peer out of the cluster once the peer that is asked knows that it holds no shards any more; without force.
 func (d *deployment) removePeer(t *testing.T, through *qdrant.Client, peer qdrant.PeerID) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, fmt.Sprintf("%s/cluster/peer/%s", through.URL(), peer), nil)
+	err := kube.Poll(t.Context(), timeouts.ShardsActive, fmt.Sprintf("peer %s is removed", peer), func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodDelete, fmt.Sprintf("%s/cluster/peer/%s", through.URL(), peer), nil)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("api-key", d.keys["api-key"])
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close() //nolint:errcheck // it was only read
+		if answer.StatusCode != http.StatusOK {
+			text, _ := io.ReadAll(answer.Body)
+			return fmt.Errorf("%s: %s", answer.Status, text)
+		}
+		return nil
+	})
 	require.NoError(t, err)
-	request.Header.Set("api-key", d.keys["api-key"])
-	answer, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer answer.Body.Close() //nolint:errcheck // it was only read
-	require.Equal(t, http.StatusOK, answer.StatusCode)
 }
 
 // TestLedgerSeesLoss is the negative control: with one copy of each shard and a lost volume the ledger must report lost writes. A
