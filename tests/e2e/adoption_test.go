@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,11 +52,12 @@ persistence:
 		d.awaitActive(t, x.collection, 2)
 	})
 
-	// A volume for snapshots is a new claim template; pods that lack it are replaced only by hand, one by one.
+	// A volume for snapshots is a new claim template; pods that lack it are replaced only by hand, one by one. From the lowest ordinal up:
+	// the StatefulSet controller tries to give each pod its claims in that order, and stops at the first that it can't change.
 	step(t, "a volume for snapshots", func() {
 		orphan()
 		d.Upgrade(t, release.Chart, release.Values{YAML: append(adopted, "persistence: {snapshots: {enabled: true}}")})
-		for _, pod := range slices.Backward(d.Pods(t)) {
+		for _, pod := range d.Pods(t) {
 			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
 			_, err := c.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.ClusterFormed)
 			require.NoError(t, err)
