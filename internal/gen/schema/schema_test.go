@@ -224,7 +224,7 @@ func TestTypes(t *testing.T) {
 		{"integer", "a: 1", []string{`0`, `-1`, `2.0`}, []string{`1.5`, `"1"`, `null`}},
 		{"number", "a: 0.5", []string{`0`, `1.5`}, []string{`"1"`, `null`}},
 		{"boolean", "a: true", []string{`false`, `off`}, []string{`"true"`, `0`, `null`}},
-		{"closed object", "a:\n  # -- B.\n  b: 1", []string{`{}`, `{b: 2}`}, []string{`{c: 1}`, `{b: x}`, `null`, `[]`}},
+		{"closed object", "a:\n  # -- B.\n  b: 1", []string{`{b: 2}`}, []string{`{}`, `{b: null}`, `{c: 1}`, `{b: x}`, `null`, `[]`}},
 		{"object", "# @type: object\na: {}", []string{`{}`, `{b: {c: [1]}}`}, []string{`null`, `[]`, `x`}},
 		{"object or null", "# @type: object|null\na: {b: 1}", []string{`{}`, `{c: 1}`, `null`}, []string{`[]`}},
 		{"map of strings", "# @type: map[string]string\na: {}", []string{`{}`, `{b: c}`}, []string{`{b: 1}`, `{b: true}`, `{b: null}`, `[]`}},
