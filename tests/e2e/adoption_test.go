@@ -40,22 +40,16 @@ persistence:
   snapshots: {enabled: false, size: 1Gi}
   scratch: {size: 1Gi}
 `}
-	orphan := func() {
-		cascade := metav1.DeletePropagationOrphan
-		require.NoError(t, c.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), d.Fullname(), metav1.DeleteOptions{PropagationPolicy: &cascade}))
-	}
-	step(t, "kubectl delete statefulset --cascade=orphan", orphan)
+	step(t, "kubectl delete statefulset --cascade=orphan", func() { d.orphanPods(t) })
 	step(t, "helm upgrade to this chart", func() {
 		d.Upgrade(t, release.Chart, release.Values{YAML: adopted})
-		d.WaitReady(t, 3)
-		d.awaitOneCluster(t, 3)
-		d.awaitActive(t, x.collection, 2)
+		x.awaitWhole(t, 3)
 	})
 
 	// A volume for snapshots is a new claim template; pods that lack it are replaced only by hand, one by one. From the lowest ordinal up:
 	// the StatefulSet controller tries to give each pod its claims in that order, and stops at the first that it can't change.
 	step(t, "a volume for snapshots", func() {
-		orphan()
+		d.orphanPods(t)
 		d.Upgrade(t, release.Chart, release.Values{YAML: append(adopted, "persistence: {snapshots: {enabled: true}}")})
 		for _, pod := range d.Pods(t) {
 			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))

@@ -57,18 +57,14 @@ func TestKeyRotation(t *testing.T) {
 		d.keys["alt-api-key"] = fresh
 		d.writeSecret(t)
 		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: 1}`))
-		d.WaitReady(t, 3)
-		d.awaitOneCluster(t, 3)
-		d.awaitActive(t, x.collection, 2)
+		x.awaitWhole(t, 3)
 	})
 	step(t, "clients move to it", func() { x.UseAPIKey(fresh); x.requireWrites(t, "with the new key, after") })
 	step(t, "the new key in place of the old one", func() {
 		d.keys = map[string]string{"api-key": fresh, "alt-api-key": old, "read-only-api-key": d.keys["read-only-api-key"]}
 		d.writeSecret(t)
 		d.Upgrade(t, release.Chart, d.values(t, `auth: {revision: 2}`))
-		d.WaitReady(t, 3)
-		d.awaitOneCluster(t, 3)
-		d.awaitActive(t, x.collection, 2)
+		x.awaitWhole(t, 3)
 	})
 	step(t, "the old key removed", func() {
 		delete(d.keys, "alt-api-key")

@@ -107,8 +107,7 @@ resources: {requests: {cpu: 200m, memory: 700Mi}}
 		d.awaitOneCluster(t, int(grown))
 	})
 	step(t, fmt.Sprintf("a StatefulSet made anew under its pods has %d", grown), func() {
-		cascade := metav1.DeletePropagationOrphan
-		require.NoError(t, c.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), fullname, metav1.DeleteOptions{PropagationPolicy: &cascade}))
+		d.orphanPods(t)
 		d.Upgrade(t, release.Chart, d.values(t, on, "logging: {level: WARN}"))
 		set, err := c.AppsV1().StatefulSets(d.namespace).Get(t.Context(), fullname, metav1.GetOptions{})
 		require.NoError(t, err)

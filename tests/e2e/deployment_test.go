@@ -233,6 +233,13 @@ func (d *deployment) awaitActive(t *testing.T, collection string, replicas int) 
 	require.NoError(t, err)
 }
 
+// orphanPods deletes the StatefulSet from above its pods, which go on running: the next upgrade makes it anew.
+func (d *deployment) orphanPods(t *testing.T) {
+	t.Helper()
+	cascade := metav1.DeletePropagationOrphan
+	require.NoError(t, d.cluster.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), d.Fullname(), metav1.DeleteOptions{PropagationPolicy: &cascade}))
+}
+
 // disruption is a running ledger over a collection of its own.
 type disruption struct {
 	*ledger.Ledger
@@ -265,14 +272,20 @@ func (x *disruption) requireWrites(t *testing.T, when string) {
 	require.NoErrorf(t, x.AwaitWrites(ctx, 100), "writing %s the disruption", when)
 }
 
+// awaitWhole waits until a release of size peers has rolled out, is one cluster, and has every replica of the ledger's collection back.
+func (x *disruption) awaitWhole(t *testing.T, size int) {
+	t.Helper()
+	x.d.WaitReady(t, int32(size))
+	x.d.awaitOneCluster(t, size)
+	x.d.awaitActive(t, x.collection, x.factor)
+}
+
 // requireNothingLost ends a disruption of a release of size peers: all replicas are back, no acknowledged write is lost, and no
 // request failed after its retries.
 func (x *disruption) requireNothingLost(t *testing.T, size int) {
 	t.Helper()
 	x.requireWrites(t, "after")
-	x.d.WaitReady(t, int32(size))
-	x.d.awaitOneCluster(t, size)
-	x.d.awaitActive(t, x.collection, x.factor)
+	x.awaitWhole(t, size)
 	verdict := x.Judge(t.Context(), x.d.peers(t))
 	verdict.RequireNoLostWrites(t)
 	require.NoError(t, verdict.Report.Within(ledger.Budget{Failed: 0}), verdict.Report.ErrorSample())

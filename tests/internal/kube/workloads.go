@@ -189,46 +189,6 @@ func (c *Client) Cordon(ctx context.Context, node string, on bool) error {
 	return nil
 }
 
-// Drain cordons a node and evicts the namespace's pods from it, one at a time, each gone before the next and each
-// eviction asked for again as long as a disruption budget refuses it, as kubectl drain does. It returns how often a budget refused.
-func (c *Client) Drain(ctx context.Context, node, namespace, selector string, timeout time.Duration) (refusals int, err error) {
-	if err := c.Cordon(ctx, node, true); err != nil {
-		return 0, err
-	}
-	pods, err := c.Pods(ctx, namespace, selector)
-	if err != nil {
-		return 0, err
-	}
-	for _, pod := range pods {
-		if pod.Spec.NodeName != node {
-			continue
-		}
-		err := Poll(ctx, timeout, fmt.Sprintf("pod %s/%s to leave node %s", namespace, pod.Name, node), func(ctx context.Context) error {
-			now, err := c.CoreV1().Pods(namespace).Get(ctx, pod.Name, metav1.GetOptions{})
-			switch {
-			case apierrors.IsNotFound(err), err == nil && now.UID != pod.UID:
-				return nil
-			case err != nil:
-				return err
-			case now.DeletionTimestamp != nil:
-				return errors.New(PodState(now))
-			}
-			err = c.Evict(ctx, namespace, pod.Name)
-			if Refused(err) {
-				refusals++
-			}
-			if err == nil {
-				return errors.New("evicted, not yet gone")
-			}
-			return err
-		})
-		if err != nil {
-			return refusals, err
-		}
-	}
-	return refusals, nil
-}
-
 // WaitNode waits until a node's Ready condition is true, or with false until it is not.
 func (c *Client) WaitNode(ctx context.Context, name string, ready bool, timeout time.Duration) error {
 	return Poll(ctx, timeout, fmt.Sprintf("node %s to have Ready=%t", name, ready), func(ctx context.Context) error {

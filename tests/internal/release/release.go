@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -153,14 +152,6 @@ func (r *Release) UpgradeE(t testing.TB, chart string, values Values) error {
 	// Not helm.UpgradeContextE: it adds --install, and a test that lost its release would go on with a new one.
 	_, err = r.run(t, "upgrade "+chart, "upgrade", append(args, "--timeout", timeouts.Helm.String(), r.Name, fromRoot(chart))...)
 	return err
-}
-
-// Rollback goes back to a revision, 0 for the one before.
-func (r *Release) Rollback(t testing.TB, revision int) {
-	t.Helper()
-	if _, err := r.run(t, "rollback", "rollback", "--timeout", timeouts.Helm.String(), r.Name, strconv.Itoa(revision)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // Uninstall removes the release; its volumes stay.
