@@ -149,7 +149,9 @@ type Replica struct {
 	State    ReplicaState
 	// Points is known only for the replicas of the answering peer.
 	Points int
-	Local  bool
+	// Bytes is the size of its vectors and payload as the server estimates it; only State has it, and only for the answering peer's.
+	Bytes int64
+	Local bool
 }
 
 // Transfer is a copy of a shard that is on its way from one peer to another.

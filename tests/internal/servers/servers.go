@@ -236,8 +236,15 @@ func (s *Server) Start(ctx context.Context) error {
 		if !s.Running() {
 			return permanent{fmt.Errorf("it ended at once:\n%s", s.logTail(10))}
 		}
-		_, err := client.Version(ctx)
-		return err
+		if _, err := client.Version(ctx); err != nil {
+			return err
+		}
+		// The gRPC API opens last. A SIGTERM that comes before is lost on it, and the process never ends.
+		connection, err := new(net.Dialer).DialContext(ctx, "tcp", s.GRPC())
+		if err != nil {
+			return err
+		}
+		return connection.Close()
 	})
 }
 
