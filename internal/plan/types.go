@@ -1,0 +1,103 @@
+// Package plan turns a picture of a cluster and a wish into moves. It is pure: it asks nobody and changes nothing, so every rule of it
+// can be tested against random clusters. Its rules, in order: never drop the last good copy of a shard, never put two copies on one
+// peer, finish repairs before drains and drains before balancing.
+package plan
+
+import (
+	"fmt"
+
+	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+)
+
+// Strategy is what balancing evens out.
+type Strategy string
+
+// The strategies.
+const (
+	None  Strategy = "none"
+	Count Strategy = "count" // replicas per peer, of each collection and of all together
+	Size  Strategy = "size"  // bytes per peer
+)
+
+// Wish is what the cluster should become.
+type Wish struct {
+	// Leaving are peers that must end up without replicas, and out of the cluster.
+	Leaving map[qdrant.PeerID]bool
+	// Lost are peers whose data is gone for good and that may be replaced: their replicas are dropped where another Active one answers.
+	Lost map[qdrant.PeerID]bool
+	// Targets are the peers that may receive replicas.
+	Targets map[qdrant.PeerID]bool
+	// Zones names the zone of a peer; a peer without one has no entry.
+	Zones map[qdrant.PeerID]string
+	// Strategy and Repair say whether to balance, and whether to re-create what is missing to the replication factor.
+	Strategy Strategy
+	Repair   bool
+	// GivenUp are shards whose loss a person has accepted.
+	GivenUp map[ShardName]bool
+	// Untouched are collections that are left alone by balancing.
+	Untouched map[string]bool
+}
+
+// ShardName names a shard across collections.
+type ShardName struct {
+	Collection string
+	Shard      qdrant.ShardID
+}
+
+func (n ShardName) String() string { return fmt.Sprintf("%s/%d", n.Collection, n.Shard) }
+
+// Kind is what a move does.
+type Kind string
+
+// The kinds of moves, in the server's words where it has one.
+const (
+	ReplicateShard Kind = "replicate_shard" // copy From's replica to To, and keep it
+	MoveShard      Kind = "move_shard"      // copy From's replica to To, and drop it at From
+	DropReplica    Kind = "drop_replica"    // drop From's replica
+	RemovePeer     Kind = "remove_peer"     // take From, which has no replicas, out of the cluster
+	// Abandon gives up From's copy, where no Active one is left on a peer that answers, as a person has accepted: To gets an empty one,
+	// or makes do with the unfinished one that it has.
+	Abandon Kind = "abandon"
+)
+
+// Move is one change of the cluster. Which fields count depends on the kind: RemovePeer has no shard, Drop and RemovePeer have no To.
+type Move struct {
+	Kind  Kind
+	Shard ShardName
+	From  qdrant.PeerID
+	To    qdrant.PeerID
+	// Bytes is the size of what has to travel; 0 where nothing does, or nobody knows.
+	Bytes int64
+	// Why is one of repair, drain, lost, balance, forget.
+	Why string
+}
+
+func (m Move) String() string {
+	switch m.Kind {
+	case ReplicateShard:
+		return fmt.Sprintf("copy shard %s from peer %s to peer %s", m.Shard, m.From, m.To)
+	case MoveShard:
+		return fmt.Sprintf("move shard %s from peer %s to peer %s", m.Shard, m.From, m.To)
+	case DropReplica:
+		return fmt.Sprintf("drop shard %s on peer %s", m.Shard, m.From)
+	case Abandon:
+		return fmt.Sprintf("give up shard %s on peer %s for what peer %s has", m.Shard, m.From, m.To)
+	default:
+		return fmt.Sprintf("remove peer %s", m.From)
+	}
+}
+
+// Plan is the moves that lead to the wish, in order, and the reasons why some of it can't be had. A move may count on those before it:
+// only what Now returns may begin at once.
+type Plan struct {
+	Moves   []Move
+	Blocked []Block
+}
+
+// Block says why a part of the wish can't be had now.
+type Block struct {
+	// Shard is zero where the reason is not one shard's.
+	Shard  ShardName
+	Peer   qdrant.PeerID
+	Reason string // a sentence, lower case
+}
