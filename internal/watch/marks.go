@@ -1,0 +1,44 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/qdrant-shepherd/shepherd/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/topology"
+)
+
+// Marks are the annotations that a claim should get (nil removes one) now that this peer has been seen alive on it, and a sentence if
+// something is wrong with those it has.
+func Marks(claim kube.Claim, me qdrant.PeerID, p topology.Picture, ready bool) (annotations map[string]*string, problem string) {
+	annotations = map[string]*string{}
+	switch {
+	case claim.Peer == me:
+	case claim.Peer == kube.Founding && p.Live(me), claim.Peer == 0 && ready && allAnswer(p):
+		text := kube.PeerText(me)
+		annotations[kube.AnnotationPeer] = &text
+	case claim.Marked() && claim.Peer != kube.Founding:
+		// Which of the two is right, only a person can tell.
+		problem = fmt.Sprintf("claim %s belongs to peer %s, but peer %s runs on it; if that is right, annotate it with %s=%s",
+			claim.Name, claim.Peer, me, kube.AnnotationPeer, me)
+	}
+	if ready && claim.Drained != 0 && claim.Drained != me {
+		annotations[kube.AnnotationDrained] = nil
+	}
+	if ready && strings.HasPrefix(claim.Verdict, "wait-") {
+		annotations[kube.AnnotationVerdict] = nil
+	}
+	return annotations, problem
+}
+
+// allAnswer says that every member of the cluster runs. The first mark of an adopted release waits for that: where some claims are
+// marked, a state on one that is not is taken for an old volume, so no pod may be about to start on one.
+func allAnswer(p topology.Picture) bool {
+	for _, member := range p.Members {
+		if !member.Answers {
+			return false
+		}
+	}
+	return len(p.Members) > 0
+}
