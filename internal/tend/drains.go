@@ -1,0 +1,89 @@
+package tend
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/topology"
+)
+
+// drain is how far a peer that leaves has come since this process first saw it leave.
+type drain struct {
+	name      string
+	began     time.Time
+	all, left int
+}
+
+// tellDrains logs the start, the progress and the end of each drain.
+func (l *loop) tellDrains(ctx context.Context, p topology.Picture, leaving map[qdrant.PeerID]bool) {
+	for _, id := range slices.Sorted(maps.Keys(leaving)) {
+		left := len(p.Replicas(id))
+		d, known := l.drains[id]
+		if !known {
+			d = &drain{name: p.Name(id), began: p.At, all: left, left: left}
+			l.drains[id] = d
+			l.metrics.drains.WithLabelValues(started).Inc()
+			l.tell(ctx, slog.LevelInfo, "DrainStarted", fmt.Sprintf("draining %s, which leaves: %d replicas", d.name, left))
+			continue
+		}
+		if left != d.left {
+			d.left, d.all = left, max(d.all, left)
+			l.o.Log.InfoContext(ctx, "draining", "peer", d.name, "left", left, "of", d.all)
+		}
+	}
+	for id, d := range l.drains {
+		if leaving[id] {
+			continue
+		}
+		seconds := p.At.Sub(d.began).Seconds()
+		if knownByOthers(p, id) {
+			l.metrics.drains.WithLabelValues(turnedRound).Inc()
+			l.tell(ctx, slog.LevelInfo, "DrainTurnedRound", fmt.Sprintf("%s stays after all: its drain ends with %d of %d replicas left, after %.1f seconds",
+				d.name, len(p.Replicas(id)), d.all, seconds))
+		} else {
+			l.metrics.drains.WithLabelValues(finished).Inc()
+			l.tell(ctx, slog.LevelInfo, "DrainFinished", fmt.Sprintf("drained %s of %d replicas in %.1f seconds, and removed it from the cluster", d.name, d.all, seconds))
+		}
+		delete(l.drains, id)
+	}
+}
+
+// rebalance is one that this process has begun.
+type rebalance struct {
+	began time.Time
+	moves int
+	bytes int64
+}
+
+// tellRebalance logs its end: nothing is left to even out, or something else has come first.
+func (l *loop) tellRebalance(ctx context.Context, p topology.Picture, o Outlook) {
+	r := l.rebalance
+	if r == nil {
+		return
+	}
+	for _, f := range l.flights {
+		if f.move.Why == whyBalance {
+			return
+		}
+	}
+	for _, m := range o.Plan.Moves {
+		if m.Why == whyBalance {
+			return
+		}
+	}
+	result, word := finished, "rebalanced"
+	if o.Wish.Strategy != l.o.Settings.Strategy || len(o.Plan.Moves) > 0 || len(o.Plan.Blocked) > 0 {
+		result, word = interrupted, "rebalancing was interrupted"
+	}
+	l.rebalance = nil
+	l.metrics.rebalances.WithLabelValues(result).Inc()
+	l.tell(ctx, slog.LevelInfo, "Rebalance"+map[string]string{finished: "Finished", interrupted: "Interrupted"}[result],
+		fmt.Sprintf("%s: %d moves, %d bytes, %.1f seconds", word, r.moves, r.bytes, p.At.Sub(r.began).Seconds()))
+}
+
+const whyBalance = "balance"

@@ -1,0 +1,45 @@
+package tend
+
+import (
+	"github.com/qdrant-shepherd/shepherd/internal/plan"
+	"github.com/qdrant-shepherd/shepherd/internal/topology"
+)
+
+// Outlook is what tend makes of a situation: what it wants, how it would get there, and what it has to tell.
+type Outlook struct {
+	Wish   plan.Wish
+	Plan   plan.Plan
+	Chores []Chore
+	Notes  []Note
+	// Held is a sentence that says why nothing would be changed now; empty when nothing is in the way.
+	Held string
+}
+
+// Next is what tend would do about a situation. It is pure: Run carries out the same that status shows.
+func Next(f Facts, p topology.Picture, s Settings) Outlook {
+	var o Outlook
+	o.Wish, o.Chores, o.Notes = Wishes(f, p, s)
+	if o.Held = unclear(f, p); o.Held != "" {
+		return o
+	}
+	if f.StatefulSet.Paused {
+		o.Held = "paused by the annotation on the StatefulSet"
+	}
+	o.Plan = plan.Make(p, o.Wish)
+	o.Notes = append(o.Notes, blocks(o.Wish, o.Plan.Blocked)...)
+	return o
+}
+
+// unclear says why the picture is no ground to change anything.
+func unclear(f Facts, p topology.Picture) string {
+	if why := stopping(f.StatefulSet); why != "" {
+		return why
+	}
+	if why := p.Unsupported(); why != "" {
+		return why
+	}
+	if ok, why := p.Quorum(); !ok {
+		return why
+	}
+	return ""
+}
