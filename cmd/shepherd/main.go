@@ -1,0 +1,40 @@
+// Command shepherd starts, rolls, scales and heals a Qdrant cluster on Kubernetes without losing a shard. The chart runs it as `start`,
+// `watch` and `tend`; people run the other sub-commands.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/klog/v2"
+
+	"github.com/qdrant-shepherd/shepherd/internal/command"
+	"github.com/qdrant-shepherd/shepherd/internal/kube"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := untilSignal(context.Background())
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// untilSignal ends the context at the first signal, which asks for an end; a second one has its usual effect.
+func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return command.Run(ctx, version, args, command.Process{
+		Env: env, In: stdin, Out: stdout, Err: stderr, Connect: kube.Connect, Dial: command.Dial,
+		Logging: klog.SetSlogLogger, // client-go speaks through klog
+	})
+}
