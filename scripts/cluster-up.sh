@@ -21,8 +21,8 @@ if ! kind get clusters 2>/dev/null | grep -qx "$cluster"; then
 elif [ ! -e "$KUBECONFIG" ]; then
   stop "a kind cluster called $cluster is there that this folder did not make; choose another name: CLUSTER=… make up"
 fi
-say "The server's image into its nodes"
-kind load docker-image --name "$cluster" "$image"
+say "The images into its nodes"
+kind load docker-image --name "$cluster" "$image" docker.io/library/qdrant-shepherd:dev
 
 say "The chart"
 kubectl create namespace "$namespace" --dry-run=client -o yaml | kubectl apply -f -
@@ -48,6 +48,7 @@ kubectl -n "$namespace" get pods -o wide
 cat <<TEXT
 
   export KUBECONFIG=$KUBECONFIG
+  kubectl -n $namespace exec deploy/$release-shepherd -- /shepherd status            peers, shards, what is being done
   kubectl -n $namespace port-forward service/$release-qdrant 6333 6334     REST and gRPC on this machine
   helm -n $namespace test $release                                     prove the cluster
   make down                                                    delete all of it

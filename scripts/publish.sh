@@ -1,10 +1,31 @@
 #!/usr/bin/env bash
-# publish.sh REGISTRY: pushes the packed chart. HELM_PUSH_FLAGS=--plain-http for a registry without TLS.
+# publish.sh REGISTRY: pushes shepherd's image, and the chart with that image's repository and digest filled in. The tree names no registry and
+# stays as it is; what is pushed is put together in dist/publish.
+# HELM_PUSH_FLAGS=--plain-http for a registry without TLS; IMAGE_PUSH_FLAGS are further flags of tools/image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 registry=${1:-}
+registry=${registry#oci://}
 [ -n "$registry" ] || { echo "make publish: name the registry: make publish OCI_REGISTRY=registry.example.org/charts" >&2; exit 2; }
 version=$(sed -n 's/^version: //p' charts/qdrant/Chart.yaml)
+
+image=$registry/qdrant-shepherd
 # shellcheck disable=SC2086 # the flags are words
-helm push ${HELM_PUSH_FLAGS:-} "dist/qdrant-$version.tgz" "oci://${registry#oci://}"
-echo "install it: helm install q oci://${registry#oci://}/qdrant --version $version"
+digest=$(go run ./tools/image -version "$version" -platform linux/amd64,linux/arm64 -push "$image:${version//+/_}" ${IMAGE_PUSH_FLAGS:-})
+[[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || { echo "make publish: the image's digest is no digest: $digest" >&2; exit 1; }
+
+rm -rf dist/publish
+mkdir -p dist/publish
+cp -R charts/qdrant dist/publish/
+awk -v image="$image" -v digest="$digest" '
+  /^[^ #]/ { section = $1 }
+  section == "shepherd:" && /^    repository: null$/ { print "    repository: \"" image "\""; filled++; next }
+  section == "shepherd:" && /^    digest: null$/ { print "    digest: \"" digest "\""; filled++; next }
+  { print }
+  END { exit filled != 2 }
+' charts/qdrant/values.yaml >dist/publish/qdrant/values.yaml || { echo "make publish: shepherd.image of values.yaml is not where it was" >&2; exit 1; }
+
+helm package --destination dist/publish dist/publish/qdrant
+# shellcheck disable=SC2086 # the flags are words
+helm push ${HELM_PUSH_FLAGS:-} "dist/publish/qdrant-$version.tgz" "oci://$registry"
+echo "install it: helm install q oci://$registry/qdrant --version $version"

@@ -53,6 +53,21 @@ func TestHorizontalPodAutoscalerValues(t *testing.T) {
 			assert.EqualValues(t, 60, up.Policies[0].PeriodSeconds)
 			assert.Equal(t, ptr.To[int32](0), up.StabilizationWindowSeconds, "0 is a value")
 		}},
+		"shepherd drains a peer that leaves, so it may": {values: withShepherd + `autoscaling: {enabled: true}`, want: func(t *testing.T, o chart.Objects) {
+			down := o.HorizontalPodAutoscaler(t, chart.Fullname).Spec.Behavior.ScaleDown
+			assert.Nil(t, down.SelectPolicy)
+			assert.Equal(t, []autoscalingv2.HPAScalingPolicy{{Type: autoscalingv2.PodsScalingPolicy, Value: 1, PeriodSeconds: 900}}, down.Policies)
+			assert.Equal(t, ptr.To[int32](1800), down.StabilizationWindowSeconds)
+		}},
+		"how fast it may": {values: withShepherd + `autoscaling: {enabled: true, scaleDown: {pods: 2, periodSeconds: 60, stabilizationWindowSeconds: 0}}`, want: func(t *testing.T, o chart.Objects) {
+			down := o.HorizontalPodAutoscaler(t, chart.Fullname).Spec.Behavior.ScaleDown
+			assert.Equal(t, []autoscalingv2.HPAScalingPolicy{{Type: autoscalingv2.PodsScalingPolicy, Value: 2, PeriodSeconds: 60}}, down.Policies)
+			assert.Equal(t, ptr.To[int32](0), down.StabilizationWindowSeconds, "0 is a value")
+		}},
+		"its values mean nothing without shepherd": {values: `autoscaling: {enabled: true, scaleDown: {pods: 2}}`, want: func(t *testing.T, o chart.Objects) {
+			down := o.HorizontalPodAutoscaler(t, chart.Fullname).Spec.Behavior.ScaleDown
+			assert.Equal(t, &autoscalingv2.HPAScalingRules{SelectPolicy: ptr.To(autoscalingv2.DisabledPolicySelect)}, down)
+		}},
 		"off by default": {want: func(t *testing.T, o chart.Objects) {
 			assert.False(t, o.Has("HorizontalPodAutoscaler", chart.Fullname))
 		}},
@@ -152,5 +167,7 @@ func TestHelmTestExpectsThePeersThatThereAre(t *testing.T) {
 		}
 		pod := chart.Render(t, c.values, options...).Pod(t, "q-qdrant-test")
 		assert.Contains(t, pod.Spec.Containers[0].Env, corev1.EnvVar{Name: "PEERS", Value: c.want})
+		pod = chart.Render(t, c.values, append(options, chart.Below(withShepherd))...).Pod(t, "q-qdrant-test")
+		assert.Contains(t, pod.Spec.Containers[0].Env, corev1.EnvVar{Name: "SHEPHERD_REPLICAS", Value: c.want})
 	})
 }

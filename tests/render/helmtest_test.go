@@ -142,6 +142,20 @@ func TestHelmTestPod(t *testing.T) {
 			assert.Equal(t, map[string]string{"a": "b"}, o.Pod(t, "q-qdrant-test").Spec.NodeSelector)
 			assert.Len(t, o.Pod(t, "q-qdrant-test").Spec.Tolerations, 1)
 		}},
+		"with shepherd it is shepherd's check": {values: withShepherd + `auth: {existingSecret: keys}`, want: func(t *testing.T, o chart.Objects) {
+			pod := o.Pod(t, "q-qdrant-test")
+			check := pod.Spec.Containers[0]
+			assert.Equal(t, "example.org/shepherd:t", check.Image)
+			assert.Equal(t, []string{"check"}, check.Args)
+			assert.Empty(t, check.Command)
+			assert.Equal(t, "q-qdrant.qdrant-test.svc.cluster.local", value(t, check, "SHEPHERD_SERVICE"))
+			assert.Equal(t, "3", value(t, check, "SHEPHERD_REPLICAS"))
+			assert.Equal(t, "keys", env(check, "SHEPHERD_API_KEY").ValueFrom.SecretKeyRef.Name)
+			assert.Empty(t, check.VolumeMounts, "it asks the servers and not Kubernetes, so it needs no token")
+		}},
+		"which speaks TLS": {values: withShepherd + `tls: {enabled: true, existingSecret: s}`, want: func(t *testing.T, o chart.Objects) {
+			assert.Equal(t, "/qdrant/tls/ca.crt", value(t, o.Pod(t, "q-qdrant-test").Spec.Containers[0], "SHEPHERD_CA_FILE"))
+		}},
 		"it is not there with TLS, which bash does not speak": {values: `tls: {enabled: true, existingSecret: s}`, want: func(t *testing.T, o chart.Objects) {
 			assert.False(t, o.Has("Pod", "q-qdrant-test"))
 		}},

@@ -82,12 +82,13 @@ func queries(t *testing.T, rule *monitoringv1.PrometheusRule) []promcheck.Query 
 
 func TestPrometheusRuleIsOfThisRelease(t *testing.T) {
 	t.Parallel()
-	each(t, map[string]struct{ values, release, namespace, fullname string }{
-		"a release":                       {release: "q", namespace: "qdrant-test", fullname: "q-qdrant"},
-		"a release called like the files": {release: "qdrant", namespace: "qdrant", fullname: "qdrant"},
-		"another name":                    {release: "q", namespace: "vectors", values: `fullnameOverride: search`, fullname: "search"},
-	}, func(t *testing.T, c struct{ values, release, namespace, fullname string }) {
-		o := chart.Render(t, "metrics: {prometheusRule: {enabled: true, labels: {release: p}}}\n"+c.values, chart.Named(c.release), chart.Into(c.namespace))
+	each(t, map[string]struct{ values, release, namespace, fullname, shepherd string }{
+		"a release":                       {release: "q", namespace: "qdrant-test", fullname: "q-qdrant", shepherd: "q-shepherd"},
+		"a release called like the files": {release: "qdrant", namespace: "qdrant", fullname: "qdrant", shepherd: "qdrant-shepherd"},
+		"a release called like shepherd":  {release: "shepherd", namespace: "shepherd", fullname: "shepherd-qdrant", shepherd: "shepherd-shepherd"},
+		"another name":                    {release: "q", namespace: "vectors", values: `fullnameOverride: search`, fullname: "search", shepherd: "search-shepherd"},
+	}, func(t *testing.T, c struct{ values, release, namespace, fullname, shepherd string }) {
+		o := chart.Render(t, "metrics: {prometheusRule: {enabled: true, labels: {release: p}}}\n"+withShepherd+c.values, chart.Named(c.release), chart.Into(c.namespace))
 		rule := o.PrometheusRule(t, c.fullname)
 		assert.Equal(t, "p", rule.Labels["release"])
 
@@ -95,6 +96,7 @@ func TestPrometheusRuleIsOfThisRelease(t *testing.T) {
 		want := map[string]string{
 			"namespace":             `namespace="` + c.namespace + `"`,
 			"job":                   `job="` + c.fullname + `-headless"`,
+			"job of shepherd":       `job="` + c.shepherd + `"`,
 			"pod":                   `pod=~"` + c.fullname + `-[0-9]+"`,
 			"persistentvolumeclaim": `persistentvolumeclaim=~"qdrant-(storage|snapshots)-` + c.fullname + `-[0-9]+|` + c.fullname + `-[0-9]+-qdrant-scratch"`,
 		}
@@ -103,9 +105,13 @@ func TestPrometheusRuleIsOfThisRelease(t *testing.T) {
 			for _, selector := range query.Selectors() {
 				named := false
 				for _, matcher := range selector.Matchers {
-					if expected, ok := want[matcher.Name]; ok {
+					name := matcher.Name
+					if name == "job" && strings.Contains(query.Source, ": Shepherd") {
+						name = "job of shepherd"
+					}
+					if expected, ok := want[name]; ok {
 						assert.Equal(t, expected, matcher.String(), query.Source)
-						seen[matcher.Name] = true
+						seen[name] = true
 						named = named || matcher.Name == "namespace"
 					}
 				}
@@ -157,7 +163,7 @@ func TestPrometheusRuleMatchesPodsAndClaims(t *testing.T) {
 func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
 	t.Parallel()
 	rendered := map[string]map[string]string{}
-	for _, group := range chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`).PrometheusRule(t, chart.Fullname).Spec.Groups {
+	for _, group := range chart.Render(t, withShepherd+`metrics: {prometheusRule: {enabled: true}}`).PrometheusRule(t, chart.Fullname).Spec.Groups {
 		for _, rule := range group.Rules {
 			rendered[rule.Alert] = rule.Annotations
 		}
@@ -177,11 +183,57 @@ func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
 	assert.Len(t, rendered, total)
 }
 
+// Alerts on what nobody exports would be noise, and those on its absence would fire for ever.
+func TestAlertsOnShepherdNeedShepherd(t *testing.T) {
+	t.Parallel()
+	for _, query := range queries(t, chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`).PrometheusRule(t, chart.Fullname)) {
+		assert.NotContains(t, strings.ToLower(query.Source+query.Text), "shepherd")
+	}
+	alerts, err := promcheck.Alerts(filepath.Join(chart.Dir(), "alerts", "shepherd.yaml"))
+	require.NoError(t, err)
+	for _, alert := range alerts {
+		assert.True(t, strings.HasPrefix(alert.Alert, "Shepherd"), alert.Alert)
+	}
+}
+
+func TestServiceMonitorOfShepherd(t *testing.T) {
+	t.Parallel()
+	behaves(t, map[string]behaviour{
+		"pods and tend, in a job of its own": {values: withShepherd + `metrics: {serviceMonitor: {enabled: true}}`, want: func(t *testing.T, o chart.Objects) {
+			endpoints := o.ServiceMonitor(t, "q-shepherd").Spec.Endpoints
+			require.Len(t, endpoints, 1)
+			assert.Equal(t, "shepherd", endpoints[0].Port)
+			// By the peers' Service its job would be theirs, and alerts that count instances would count each pod twice.
+			assert.Equal(t, monitoringv1.RelabelConfig{TargetLabel: "job", Replacement: ptr.To("q-shepherd")}, endpoints[0].RelabelConfigs[0])
+			assert.Equal(t, "metrics", endpoint(t, o).Port, "the servers' own monitor is as before")
+		}},
+		"it speaks no TLS": {values: withShepherd + "tls: {enabled: true, existingSecret: s}\nmetrics: {serviceMonitor: {enabled: true, perCollection: true}}", want: func(t *testing.T, o chart.Objects) {
+			e := o.ServiceMonitor(t, "q-shepherd").Spec.Endpoints[0]
+			assert.Nil(t, e.TLSConfig)
+			assert.NotEqual(t, "https", string(ptr.Deref(e.Scheme, "")))
+			assert.Empty(t, e.Params, "that is the server's")
+		}},
+		"values": {
+			values: withShepherd + `metrics: {serviceMonitor: {enabled: true, interval: 1m, scrapeTimeout: 50s, labels: {release: p}, relabelings: [{action: labeldrop, regex: a}], metricRelabelings: [{action: labeldrop, regex: b}]}}`,
+			want: func(t *testing.T, o chart.Objects) {
+				e := o.ServiceMonitor(t, "q-shepherd").Spec.Endpoints[0]
+				assert.EqualValues(t, "1m", e.Interval)
+				assert.EqualValues(t, "50s", e.ScrapeTimeout)
+				assert.Equal(t, "a", e.RelabelConfigs[1].Regex)
+				assert.Equal(t, "b", e.MetricRelabelConfigs[0].Regex)
+				assert.Equal(t, "p", o.ServiceMonitor(t, "q-shepherd").Labels["release"])
+			}},
+		"none without it": {values: `metrics: {serviceMonitor: {enabled: true}}`, want: func(t *testing.T, o chart.Objects) {
+			assert.False(t, o.Has("ServiceMonitor", "q-shepherd"))
+		}},
+	})
+}
+
 func TestNoPlaceholderIsLeft(t *testing.T) {
 	t.Parallel()
-	o := chart.Render(t, `metrics: {prometheusRule: {enabled: true}}`)
+	o := chart.Render(t, withShepherd+`metrics: {prometheusRule: {enabled: true}}`)
 	for _, query := range queries(t, o.PrometheusRule(t, chart.Fullname)) {
-		assert.NotRegexp(t, `"qdrant(-pods|-claims)?"`, strings.ReplaceAll(query.Text, `container="qdrant"`, ""), query.Source)
+		assert.NotRegexp(t, `"qdrant(-pods|-claims)?"|"shepherd"`, strings.ReplaceAll(query.Text, `container="qdrant"`, ""), query.Source)
 	}
 }
 

@@ -104,10 +104,101 @@ func TestNetworkPolicy(t *testing.T) {
 	})
 }
 
+func TestNetworkPoliciesWithShepherd(t *testing.T) {
+	t.Parallel()
+	self := networkingv1.NetworkPolicyPeer{PodSelector: &peers}
+	shepherd := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{
+		MatchLabels: map[string]string{"app": "qdrant-shepherd", "app.kubernetes.io/name": "qdrant-shepherd", "app.kubernetes.io/instance": "q"}}}
+	monitoring := networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "monitoring"}}}
+	// apiServer is the rule that leads to it.
+	apiServer := func(t *testing.T, policy *networkingv1.NetworkPolicy) networkingv1.NetworkPolicyEgressRule {
+		t.Helper()
+		for _, rule := range policy.Spec.Egress {
+			if slices.ContainsFunc(rule.Ports, func(p networkingv1.NetworkPolicyPort) bool { return p.Port.String() == "6443" }) {
+				return rule
+			}
+		}
+		require.FailNow(t, "no way to the API server", "from %s", policy.Name)
+		return networkingv1.NetworkPolicyEgressRule{}
+	}
+	const tendPolicy = "q-shepherd"
+
+	behaves(t, map[string]behaviour{
+		"tend reaches the servers, and no other port of theirs": {values: withShepherd + `networkPolicy: {clients: []}`, want: func(t *testing.T, o chart.Objects) {
+			policy := o.NetworkPolicy(t, chart.Fullname)
+			assert.Contains(t, allowedTo(t, policy, "6333"), shepherd)
+			for _, port := range []string{"6334", "6335", "6336", "6338"} {
+				assert.NotContains(t, allowedTo(t, policy, port), shepherd, port)
+			}
+			var to []networkingv1.NetworkPolicyPeer
+			for _, rule := range o.NetworkPolicy(t, tendPolicy).Spec.Egress {
+				if slices.ContainsFunc(rule.Ports, func(p networkingv1.NetworkPolicyPort) bool { return p.Port.String() == "6333" }) {
+					to = append(to, rule.To...)
+				}
+			}
+			assert.Equal(t, []networkingv1.NetworkPolicyPeer{self}, to)
+		}},
+		"nobody reaches the sidecar's port": {values: withShepherd, want: func(t *testing.T, o chart.Objects) {
+			// The kubelet asks it, which no policy keeps out. Whoever else could would have stops released, or counted.
+			assert.Empty(t, allowedTo(t, o.NetworkPolicy(t, chart.Fullname), "6337"))
+			for _, service := range []string{"q-qdrant", "q-qdrant-clients", "q-qdrant-headless", "q-shepherd"} {
+				for _, port := range o.Service(t, service).Spec.Ports {
+					assert.NotContains(t, []string{"watch", "6337"}, port.TargetPort.String(), service)
+				}
+			}
+		}},
+		"metrics are for those that may read them": {values: withShepherd, want: func(t *testing.T, o chart.Objects) {
+			for _, name := range []string{chart.Fullname, tendPolicy} {
+				assert.Equal(t, []networkingv1.NetworkPolicyPeer{monitoring}, allowedTo(t, o.NetworkPolicy(t, name), "6338"), name)
+			}
+		}},
+		"and for nobody else": {values: withShepherd + `networkPolicy: {metrics: []}`, want: func(t *testing.T, o chart.Objects) {
+			for _, name := range []string{chart.Fullname, tendPolicy} {
+				assert.Empty(t, allowedTo(t, o.NetworkPolicy(t, name), "6338"), name)
+			}
+			assert.Empty(t, o.NetworkPolicy(t, tendPolicy).Spec.Ingress)
+			assert.Contains(t, o.NetworkPolicy(t, tendPolicy).Spec.PolicyTypes, networkingv1.PolicyTypeIngress, "an empty list is nobody")
+		}},
+		"both reach the API server": {values: withShepherd, want: func(t *testing.T, o chart.Objects) {
+			for _, name := range []string{chart.Fullname, tendPolicy} {
+				rule := apiServer(t, o.NetworkPolicy(t, name))
+				assert.Empty(t, rule.To, "its address is not known to the chart")
+				assert.Equal(t, []string{"443", "6443"}, []string{rule.Ports[0].Port.String(), rule.Ports[1].Port.String()})
+			}
+		}},
+		"its address is a value": {values: withShepherd + `networkPolicy: {apiServer: [{ipBlock: {cidr: 203.0.113.1/32}}]}`, want: func(t *testing.T, o chart.Objects) {
+			for _, name := range []string{chart.Fullname, tendPolicy} {
+				assert.Equal(t, []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "203.0.113.1/32"}}}, apiServer(t, o.NetworkPolicy(t, name)).To)
+			}
+		}},
+		"DNS is asked where the peers ask": {values: withShepherd + `networkPolicy: {dns: [{namespaceSelector: {matchLabels: {dns: here}}}]}`, want: func(t *testing.T, o chart.Objects) {
+			for _, name := range []string{chart.Fullname, tendPolicy} {
+				assert.Equal(t, map[string]string{"dns": "here"}, o.NetworkPolicy(t, name).Spec.Egress[0].To[0].NamespaceSelector.MatchLabels)
+			}
+		}},
+		"they can be turned off": {values: withShepherd + `networkPolicy: {enabled: false}`, want: func(t *testing.T, o chart.Objects) {
+			assert.False(t, o.Has("NetworkPolicy", tendPolicy))
+		}},
+		"without shepherd there is no way to the API server": {want: func(t *testing.T, o chart.Objects) {
+			for _, rule := range o.NetworkPolicy(t, chart.Fullname).Spec.Egress {
+				for _, port := range rule.Ports {
+					assert.NotContains(t, []string{"443", "6443"}, port.Port.String())
+				}
+			}
+		}},
+	})
+}
+
 // The pod that helm test runs is let in by its labels, and is no peer by them.
 func TestHelmTestIsLetIn(t *testing.T) {
 	t.Parallel()
-	o := chart.Render(t, `networkPolicy: {clients: []}`)
+	for _, values := range []string{``, withShepherd} {
+		isLetIn(t, chart.Render(t, values+`networkPolicy: {clients: []}`))
+	}
+}
+
+func isLetIn(t *testing.T, o chart.Objects) {
+	t.Helper()
 	allowed := allowedTo(t, o.NetworkPolicy(t, chart.Fullname), "6333")
 	pod := o.Pod(t, "q-qdrant-test")
 	assert.True(t, slices.ContainsFunc(allowed, func(peer networkingv1.NetworkPolicyPeer) bool {

@@ -44,8 +44,18 @@ func TestNotes(t *testing.T) {
 		"what production leaves off": {
 			options: []chart.Option{chart.Scenario("values-prod.yaml")},
 			want:    []string{"- TLS: "},
-			not:     []string{"- API key: ", "- network policy: ", "- disruption budget: ", "- majority: ", "- copies: ", "- spread: ", "- audit log", "- alerts", "- limits on requests"},
+			not:     []string{"- API key: ", "- shepherd: ", "- guard: ", "- network policy: ", "- disruption budget: ", "- majority: ", "- copies: ", "- spread: ", "- audit log", "- alerts", "- limits on requests"},
 		},
+		"shepherd off": {want: []string{"- shepherd: a rollout does not wait for shards"}, not: []string{"/shepherd status", "- guard: "}},
+		"shepherd on": {values: withShepherd,
+			want: []string{"kubectl -n qdrant-test exec deploy/q-shepherd -- /shepherd status", "-- /shepherd plan --replicas 4", "- guard: a shrink that can't be drained is not refused", "(guard.enabled)"},
+			not:  []string{"- shepherd: "}},
+		"shepherd and guard":       {values: withShepherd + `guard: {enabled: true}`, not: []string{"- shepherd: ", "- guard: "}},
+		"no cluster to look after": {values: `{replicas: 1, cluster: {enabled: false}}`, not: []string{"- shepherd: "}},
+		"no test with TLS":         {values: `tls: {enabled: true, existingSecret: s}`, want: []string{"(no test while TLS is on"}},
+		"shepherd speaks it":       {values: withShepherd + `tls: {enabled: true, existingSecret: s}`, want: []string{"helm test q -n qdrant-test\n"}, not: []string{"no test while TLS"}},
+		"keys that are made": {values: withShepherd + `auth: {generate: true}`,
+			want: []string{`get secret q-qdrant-keys -o go-template='{{index .data "api-key" | base64decode}}'`}, not: []string{"- API key: "}},
 		"where to look": {want: []string{"CreateContainerConfigError", "ImagePullBackOff", "docker.io/qdrant/qdrant:v1.18.3-unprivileged", "Pending", "get pvc"}},
 	}, func(t *testing.T, c struct {
 		values  string
@@ -86,7 +96,7 @@ func TestNotesNameValuesThatExist(t *testing.T) {
 			assert.True(t, paths[match[1]], "%s is no value", match[1])
 		}
 	}
-	assert.Equal(t, 10, lines, "protections that are off, in:\n%s", off)
+	assert.Equal(t, 11, lines, "protections that are off, in:\n%s", off)
 }
 
 func TestNotesSayNothingWhenNothingIsOff(t *testing.T) {

@@ -93,9 +93,14 @@ ingress: {enabled: true, className: nginx, annotations: {example.org/ingress: re
 gateway:
   httpRoute: {enabled: true, parentRefs: [{name: gateway}], hostnames: [rest.example.org], annotations: {example.org/route: rest}}
   grpcRoute: {enabled: true, parentRefs: [{name: gateway}], hostnames: [grpc.example.org], annotations: {example.org/route: grpc}}
+shepherd: {enabled: true, image: {repository: example.org/shepherd, tag: everything}}
+rebalance: {method: snapshot, untouched: [archive], readNodeZones: true}
+recovery: {replaceLostVolumes: true}
+guard: {enabled: true}
 auth: {existingSecret: qdrant-keys, revision: "1"}
 tls: {enabled: true, existingSecret: qdrant-tls}
 networkPolicy:
+  apiServer: [{ipBlock: {cidr: 203.0.113.1/32}}]
   dns: [{namespaceSelector: {}}]
   extraIngress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]
   extraEgress: [{to: [{ipBlock: {cidr: 198.51.100.0/24}}]}]
@@ -131,11 +136,15 @@ func TestEverythingAtOnceStillHolds(t *testing.T) {
 	t.Parallel()
 	o := chart.Render(t, everything)
 	assert.Equal(t, []string{
-		"ConfigMap/more", "ConfigMap/q-qdrant", "ConfigMap/q-qdrant-dashboards",
-		"GRPCRoute/q-qdrant", "HTTPRoute/q-qdrant", "HorizontalPodAutoscaler/q-qdrant", "Ingress/q-qdrant",
-		"NetworkPolicy/q-qdrant", "PodDisruptionBudget/q-qdrant", "PrometheusRule/q-qdrant",
-		"Service/q-qdrant", "Service/q-qdrant-clients", "Service/q-qdrant-headless", "Service/q-qdrant-lb",
-		"ServiceAccount/q-qdrant", "ServiceMonitor/q-qdrant", "StatefulSet/q-qdrant", "StorageClass/qdrant-fast",
+		"ClusterRole/qdrant-test.q-shepherd", "ClusterRoleBinding/qdrant-test.q-shepherd",
+		"ConfigMap/more", "ConfigMap/q-qdrant", "ConfigMap/q-qdrant-dashboards", "ConfigMap/q-shepherd", "Deployment/q-shepherd",
+		"GRPCRoute/q-qdrant", "HTTPRoute/q-qdrant", "HorizontalPodAutoscaler/q-qdrant", "Ingress/q-qdrant", "Lease/q-qdrant-stop", "Lease/q-shepherd",
+		"NetworkPolicy/q-qdrant", "NetworkPolicy/q-shepherd", "Pod/q-qdrant-test", "PodDisruptionBudget/q-qdrant", "PrometheusRule/q-qdrant",
+		"Role/q-qdrant-pod", "Role/q-shepherd", "RoleBinding/q-qdrant-pod", "RoleBinding/q-shepherd",
+		"Service/q-qdrant", "Service/q-qdrant-clients", "Service/q-qdrant-headless", "Service/q-qdrant-lb", "Service/q-shepherd",
+		"ServiceAccount/q-qdrant", "ServiceAccount/q-shepherd", "ServiceMonitor/q-qdrant", "ServiceMonitor/q-shepherd",
+		"StatefulSet/q-qdrant", "StorageClass/qdrant-fast",
+		"ValidatingAdmissionPolicy/qdrant-test.q-qdrant", "ValidatingAdmissionPolicyBinding/qdrant-test.q-qdrant",
 	}, o.IDs())
 }
 

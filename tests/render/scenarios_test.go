@@ -154,6 +154,6 @@ func TestKindHasProductionsShape(t *testing.T) {
 	t.Parallel()
 	production := chart.Render(t, ``, chart.Scenario("values-prod.yaml")).IDs()
 	kind := chart.Render(t, ``, chart.Scenario("values-kind.yaml")).IDs()
-	lacking := []string{"PrometheusRule/q-qdrant", "ServiceMonitor/q-qdrant", "StorageClass/qdrant-fast"}
+	lacking := []string{"PrometheusRule/q-qdrant", "ServiceMonitor/q-qdrant", "ServiceMonitor/q-shepherd", "StorageClass/qdrant-fast"}
 	assert.ElementsMatch(t, production, append(lacking, kind...))
 }

@@ -100,6 +100,10 @@ func TestUntypedObjectsHaveAReason(t *testing.T) {
 		"securityContext":                  "a type of Kubernetes; strict decoding checks it",
 		"resources.requests":               "Kubernetes' names of resources, and those of devices",
 		"resources.limits":                 "Kubernetes' names of resources, and those of devices",
+		"shepherd.resources.requests":      "Kubernetes' names of resources, and those of devices",
+		"shepherd.resources.limits":        "Kubernetes' names of resources, and those of devices",
+		"shepherd.tend.resources.requests": "Kubernetes' names of resources, and those of devices",
+		"shepherd.tend.resources.limits":   "Kubernetes' names of resources, and those of devices",
 		"affinity":                         "a type of Kubernetes; strict decoding checks it",
 		"metrics.serviceMonitor.tlsConfig": "a type of the Prometheus operator",
 	}
@@ -145,6 +149,15 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"volumes as a map":                     {values: `extraVolumes: {a: {}}`, want: at("extraVolumes")},
 		"an environment as a map":              {values: `extraEnv: {A: b}`, want: at("extraEnv")},
 		"switches as text":                     {values: `networkPolicy: {enabled: "true"}`, want: at("networkPolicy.enabled")},
+		"a log level that there is not":        {values: `shepherd: {logLevel: trace}`, want: at("shepherd.logLevel")},
+		"a digest of shepherd that is none":    {values: `shepherd: {image: {digest: latest}}`, want: at("shepherd.image.digest")},
+		"a wait without a unit":                {values: `rollout: {maxWait: "600"}`, want: at("rollout.maxWait")},
+		"a strategy that there is not":         {values: `rebalance: {strategy: random}`, want: at("rebalance.strategy")},
+		"a method that there is not":           {values: `rebalance: {method: copy}`, want: at("rebalance.method")},
+		"no transfers at all":                  {values: `rebalance: {maxConcurrentTransfers: 0}`, want: at("rebalance.maxConcurrentTransfers")},
+		"no confirmations":                     {values: `shepherd: {tend: {confirmations: 0}}`, want: at("shepherd.tend.confirmations")},
+		"a past that is kept for less than 0":  {values: `recovery: {setAsideDays: -1}`, want: at("recovery.setAsideDays")},
+		"no pods taken away":                   {values: `autoscaling: {scaleDown: {pods: 0}}`, want: at("autoscaling.scaleDown.pods")},
 		"a switch that is null":                {values: `metrics: {enabled: "no"}`, want: at("metrics.enabled")},
 	})
 }
@@ -200,6 +213,9 @@ func TestTemplatesReadDeclaredValues(t *testing.T) {
 	assert.Greater(t, found, 150)
 }
 
+// withoutShepherd turns off shepherd, and what needs it.
+const withoutShepherd = `shepherd: {enabled: false}, guard: {enabled: false}, recovery: {replaceLostVolumes: false}`
+
 // changed has another value for keys where the type alone does not give one.
 var changed = map[string]string{
 	"nameOverride":                             `nameOverride: other`,
@@ -207,7 +223,7 @@ var changed = map[string]string{
 	"clusterDomain":                            `clusterDomain: example.org`,
 	"image.digest":                             `image: {digest: sha256:` + strings.Repeat("0", 64) + `}`,
 	"imagePullSecrets":                         `imagePullSecrets: [{name: other}]`,
-	"cluster.enabled":                          `{replicas: 1, cluster: {enabled: false}, autoscaling: {enabled: false}, collection: {replicationFactor: 1}}`,
+	"cluster.enabled":                          `{replicas: 1, cluster: {enabled: false}, autoscaling: {enabled: false}, collection: {replicationFactor: 1}, ` + withoutShepherd + `}`,
 	"collection.shardNumberPerNode":            `collection: {shardNumberPerNode: 2}`,
 	"persistence.retentionPolicy.whenScaled":   `-`,
 	"autoscaling.minReplicas":                  `autoscaling: {minReplicas: 2}`,
@@ -254,7 +270,16 @@ var changed = map[string]string{
 	"storageClass.allowVolumeExpansion":        `storageClass: {allowVolumeExpansion: false}`,
 	"replicas":                                 `replicas: 0`,
 	"collection.replicationFactor":             `collection: {replicationFactor: 3}`,
-	"terminationGracePeriodSeconds":            `terminationGracePeriodSeconds: 121`,
+	"terminationGracePeriodSeconds":            `terminationGracePeriodSeconds: 3601`,
+	"shepherd.enabled":                         `{` + withoutShepherd + `}`,
+	"shepherd.image.digest":                    `shepherd: {image: {digest: sha256:` + strings.Repeat("0", 64) + `}}`,
+	"shepherd.resources.requests":              `shepherd: {resources: {requests: {cpu: "7"}}}`,
+	"shepherd.resources.limits":                `shepherd: {resources: {limits: {cpu: "7"}}}`,
+	"shepherd.tend.resources.requests":         `shepherd: {tend: {resources: {requests: {cpu: "7"}}}}`,
+	"shepherd.tend.resources.limits":           `shepherd: {tend: {resources: {limits: {cpu: "7"}}}}`,
+	"guard.enabled":                            `guard: {enabled: false}`,
+	"auth.generate":                            `auth: {existingSecret: null, generate: true}`,
+	"networkPolicy.apiServer":                  `networkPolicy: {apiServer: []}`,
 	"global":                                   `-`, // for parent charts
 	"enabled":                                  `-`, // for parent charts
 	"cluster.grpcTimeoutMs":                    `cluster: {grpcTimeoutMs: 500}`,

@@ -36,10 +36,10 @@ func TestScriptsAreBash(t *testing.T) {
 	t.Parallel()
 	shell := bash(t)
 	scripts := map[string]string{}
-	for name, values := range map[string]string{"a cluster": ``, "with TLS": `tls: {enabled: true, existingSecret: s}`, "a single node": `{replicas: 1, cluster: {enabled: false}}`} {
+	for name, values := range map[string]string{"a cluster": ``, "with TLS": `tls: {enabled: true, existingSecret: s}`, "a single node": `{replicas: 1, cluster: {enabled: false}}`, "shepherd": withShepherd} {
 		o := chart.Render(t, values)
 		scripts["start.sh of "+name] = o.ConfigMap(t, chart.Fullname).Data["start.sh"]
-		if o.Has("Pod", "q-qdrant-test") {
+		if o.Has("Pod", "q-qdrant-test") && values != withShepherd {
 			command := o.Pod(t, "q-qdrant-test").Spec.Containers[0].Command
 			require.Equal(t, []string{"/bin/bash", "-c"}, command[:2])
 			scripts["the test of "+name] = command[2]
@@ -100,6 +100,7 @@ host=${4#</dev/tcp/}; [ "${host#*/}" = 6335 ] && [ -e "`+dir+`/answers/${host%/*
 	script := chart.Render(t, values).ConfigMap(t, chart.Fullname).Data["start.sh"]
 	require.Contains(t, script, "\ncd /qdrant\n")
 	script = strings.ReplaceAll(script, "\ncd /qdrant\n", "\ncd "+dir+"\n")
+	script = strings.ReplaceAll(script, "/qdrant/shepherd/", dir+"/shepherd/")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "start.sh"), []byte(script), 0o644))
 
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
@@ -259,6 +260,37 @@ func TestStart(t *testing.T) {
 		}
 		assert.Contains(t, p.stderr.String(), c.says)
 	})
+}
+
+// With shepherd the script decides nothing: it passes on what was decided, and does not start a server without.
+func TestStartAsShepherdDecided(t *testing.T) {
+	t.Parallel()
+	each(t, map[string]struct {
+		arguments string
+		further   []string
+		want      []string
+	}{
+		"one argument a line":         {arguments: "--uri\nhttp://a:6335\n--bootstrap\nhttp://b:6335\n", want: []string{"--uri", "http://a:6335", "--bootstrap", "http://b:6335"}},
+		"spaces and stars are kept":   {arguments: "--uri\ntwo  words *\n", want: []string{"--uri", "two  words *"}},
+		"no end of the last line":     {arguments: "--uri\nhttp://a:6335", want: []string{"--uri", "http://a:6335"}},
+		"none":                        {want: []string{}},
+		"further arguments come last": {arguments: "--uri\nhttp://a:6335\n", further: []string{"--disable-telemetry"}, want: []string{"--uri", "http://a:6335", "--disable-telemetry"}},
+	}, func(t *testing.T, c struct {
+		arguments string
+		further   []string
+		want      []string
+	}) {
+		p := newPeer(t, "q-qdrant-1", withShepherd)
+		require.NoError(t, os.Mkdir(filepath.Join(p.dir, "shepherd"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(p.dir, "shepherd", "arguments"), []byte(c.arguments), 0o600))
+		p.cmd.Args = append(p.cmd.Args, c.further...)
+		assert.Equal(t, c.want, p.start(t).arguments(t))
+		assert.Empty(t, p.asked(t))
+	})
+
+	p := newPeer(t, "q-qdrant-1", withShepherd).start(t)
+	require.Error(t, <-p.done, "nothing was decided")
+	assert.NoFileExists(t, filepath.Join(p.dir, "started"))
 }
 
 // A new peer waits for the one that it joins through, for trying would end the process; then it joins.

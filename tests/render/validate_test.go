@@ -48,8 +48,21 @@ var mistakes = map[string]refusal{
 	"a dashboard that does too":     {values: `metrics: {prefix: q_, dashboard: {enabled: true}}`, want: []string{"metrics.prefix: "}},
 	"a section of config taken away": {values: `config: {service: null, storage: [1], cluster: {p2p: text}}`,
 		want: []string{"config.service: would take away a whole section", "config.storage: ", "config.cluster.p2p: ", "; write a map of those to change"}},
-	"a key in the environment": {values: `extraEnv: [{name: QDRANT__SERVICE__ALT_API_KEY, value: abc}]`, want: []string{"extraEnv: QDRANT__SERVICE__ALT_API_KEY ", "set auth.existingSecret"}},
-	"a key in config":          {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
+	"shepherd without an image": {values: `shepherd: {enabled: true}`,
+		want: []string{"shepherd.image.repository: shepherd.enabled needs shepherd's image", "use a published chart, or build the image with `make image`, push it, and set shepherd.image.repository"}},
+	"production from a clone":    {options: []chart.Option{chart.Over("values-prod.yaml")}, want: []string{"shepherd.image.repository: shepherd.enabled needs "}},
+	"made keys without an image": {values: `auth: {generate: true}`, want: []string{"shepherd.image.repository: auth.generate needs ", "set shepherd.image.repository"}},
+	"shepherd without a cluster": {values: `{replicas: 1, cluster: {enabled: false}, shepherd: {enabled: true, image: {repository: r}}}`,
+		want: []string{"shepherd.enabled: ", "set cluster.enabled=true or shepherd.enabled=false"}},
+	"a wait beyond the time to stop": {values: `{terminationGracePeriodSeconds: 1869, shepherd: {enabled: true, image: {repository: r}}}`,
+		want: []string{"rollout.maxWait: 30m does not fit into terminationGracePeriodSeconds (1869)", "set terminationGracePeriodSeconds=1870 or lower rollout.maxWait"}},
+	"a wait of hours": {values: `{rollout: {maxWait: 2h}, preStopSeconds: 0, shepherd: {enabled: true, image: {repository: r}}}`,
+		want: []string{"rollout.maxWait: 2h does not fit into terminationGracePeriodSeconds (3600)", "set terminationGracePeriodSeconds=7260 or lower"}},
+	"a guard that knows nothing":  {values: `guard: {enabled: true}`, want: []string{"guard.enabled: ", "set shepherd.enabled=true or guard.enabled=false"}},
+	"lost volumes left to nobody": {values: `recovery: {replaceLostVolumes: true}`, want: []string{"recovery.replaceLostVolumes: ", "set shepherd.enabled=true"}},
+	"keys made and given":         {values: `{auth: {generate: true, existingSecret: s}, shepherd: {image: {repository: r}}}`, want: []string{"auth.generate: ", "set one of them"}},
+	"a key in the environment":    {values: `extraEnv: [{name: QDRANT__SERVICE__ALT_API_KEY, value: abc}]`, want: []string{"extraEnv: QDRANT__SERVICE__ALT_API_KEY ", "set auth.existingSecret"}},
+	"a key in config":             {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
 }
 
 func TestContradictionsAreRefused(t *testing.T) {
@@ -135,6 +148,11 @@ func TestOddValuesThatAreAllowed(t *testing.T) {
 		"as many copies as peers":                 `collection: {replicationFactor: 3, writeConsistencyFactor: 3}`,
 		"just enough time to stop":                `{terminationGracePeriodSeconds: 30, preStopSeconds: 10}`,
 		"metrics with a prefix, and no alerts":    `metrics: {prefix: q_}`,
+		"a wait that just fits":                   `{terminationGracePeriodSeconds: 1870, shepherd: {enabled: true, image: {repository: r}}}`,
+		"made keys and no shepherd":               `{auth: {generate: true}, shepherd: {image: {repository: r}}}`,
+		"peers' keys that are made":               `{auth: {generate: true, enforceInternal: true}, shepherd: {image: {repository: r}}}`,
+		"a shepherd of one peer":                  `{replicas: 1, shepherd: {enabled: true, image: {repository: r}}}`,
+		"a wait that nobody keeps":                `{rollout: {maxWait: 9h}}`,
 		"one single node":                         `{replicas: 1, cluster: {enabled: false}}`,
 	}, func(t *testing.T, values string) {
 		chart.Render(t, values)

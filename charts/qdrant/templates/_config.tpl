@@ -126,7 +126,10 @@ cd /qdrant
 # The soft limit of open files is often 1024; every segment holds several.
 ulimit -Sn "$(ulimit -Hn)"
 arguments=()
-{{- if .Values.cluster.enabled }}
+{{- if .Values.shepherd.enabled }}
+# What the init container decided: one argument a line.
+mapfile -t arguments < /qdrant/shepherd/arguments
+{{- else if .Values.cluster.enabled }}
 
 scheme={{ include "qdrant.p2p.scheme" . }}
 name={{ include "qdrant.fullname" . }}

@@ -44,3 +44,48 @@ Names follow the official chart, so that a release of it can be adopted with its
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default (printf "v%s-unprivileged" .Chart.AppVersion)) }}
 {{- end }}
 {{- end }}
+
+{{/* The Deployment that watches over the cluster, its account, its ConfigMap, and the Lease of its leader: the release's name, not the chart's, for people type it. */}}
+{{- define "qdrant.shepherd.name" -}}
+{{ .Values.fullnameOverride | default .Release.Name }}-shepherd
+{{- end }}
+
+{{/* What the pods may do in the API. */}}
+{{- define "qdrant.shepherd.pod.name" -}}
+{{ include "qdrant.fullname" . }}-pod
+{{- end }}
+
+{{/* The Lease that a pod holds while it is away. */}}
+{{- define "qdrant.shepherd.permit.name" -}}
+{{ include "qdrant.fullname" . }}-stop
+{{- end }}
+
+{{/* The hook job that makes the API keys. */}}
+{{- define "qdrant.keys.name" -}}
+{{ include "qdrant.fullname" . }}-keys
+{{- end }}
+
+{{/* The name of an admission policy, which has no namespace. */}}
+{{- define "qdrant.guard.name" -}}
+{{ .Release.Namespace }}.{{ include "qdrant.fullname" . }}
+{{- end }}
+
+{{/* Shepherd's image. A digest wins over a tag. */}}
+{{- define "qdrant.shepherd.image" -}}
+{{- with .Values.shepherd.image }}
+{{- if .digest }}
+{{- printf "%s@%s" (.repository | default "") .digest }}
+{{- else }}
+{{- printf "%s:%s" (.repository | default "") (.tag | default $.Chart.Version | replace "+" "_") }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the API keys: one of the user's, the one that the hook job makes, or none. */}}
+{{- define "qdrant.auth.secretName" -}}
+{{- if .Values.auth.existingSecret }}
+{{- .Values.auth.existingSecret }}
+{{- else if .Values.auth.generate }}
+{{- include "qdrant.keys.name" . }}
+{{- end }}
+{{- end }}

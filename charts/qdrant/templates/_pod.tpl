@@ -12,7 +12,7 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
-terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ include "qdrant.gracePeriod" . }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
@@ -38,9 +38,14 @@ affinity:
 topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.extraInitContainers }}
+{{- if or .Values.extraInitContainers .Values.shepherd.enabled }}
 initContainers:
+  {{- with .Values.extraInitContainers }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if .Values.shepherd.enabled }}
+  {{- include "qdrant.shepherd.containers" . | nindent 2 }}
+  {{- end }}
 {{- end }}
 containers:
   {{- include "qdrant.pod.server" . | nindent 2 }}
@@ -80,12 +85,22 @@ volumes:
   startupProbe:
     {{- include "qdrant.pod.probe" (dict "root" . "path" "/healthz" "probe" .Values.probes.startup) | nindent 4 }}
   readinessProbe:
+    {{- if .Values.shepherd.enabled }}
+    # The server's own answer is never taken back. Shepherd asks it too, and looks at the shards and the consensus besides.
+    {{- include "qdrant.pod.probe" (dict "root" . "path" "/ready" "port" 6337 "probe" .Values.probes.readiness) | nindent 4 }}
+    {{- else }}
     {{- include "qdrant.pod.probe" (dict "root" . "path" "/readyz" "probe" .Values.probes.readiness) | nindent 4 }}
+    {{- end }}
   {{- if .Values.probes.liveness.enabled }}
   livenessProbe:
     {{- include "qdrant.pod.probe" (dict "root" . "path" "/livez" "probe" .Values.probes.liveness) | nindent 4 }}
   {{- end }}
-  {{- if .Values.preStopSeconds }}
+  {{- if .Values.shepherd.enabled }}
+  lifecycle:
+    preStop:
+      # Answered when the pod may stop; the kubelet waits for as long as the grace period lasts.
+      httpGet: {path: /stop, port: 6337, scheme: HTTP}
+  {{- else if .Values.preStopSeconds }}
   lifecycle:
     preStop:
       # The pod leaves the Services the moment it is deleted, but proxies and clients hear of it later; until then it goes on answering.
@@ -105,6 +120,9 @@ volumes:
     - {name: qdrant-config, mountPath: /qdrant/config/production.yaml, subPath: production.yaml, readOnly: true}
     - {name: qdrant-config, mountPath: /qdrant/config/start.sh, subPath: start.sh, readOnly: true}
     - {name: qdrant-init, mountPath: /qdrant/init}
+    {{- if .Values.shepherd.enabled }}
+    - {name: shepherd, mountPath: /qdrant/shepherd, readOnly: true}
+    {{- end }}
     {{- if .Values.tls.enabled }}
     - {name: qdrant-tls, mountPath: /qdrant/tls, readOnly: true}
     {{- end }}
@@ -131,14 +149,15 @@ volumes:
 {{- end }}
 
 {{/*
-A probe. Usage: {{ include "qdrant.pod.probe" (dict "root" $ "path" "/readyz" "probe" .Values.probes.readiness) }}
+A probe of the server, or of the port of shepherd's.
+Usage: {{ include "qdrant.pod.probe" (dict "root" $ "path" "/readyz" "port" 6337 "probe" .Values.probes.readiness) }}
 */}}
 {{- define "qdrant.pod.probe" -}}
 {{- if or (not .root) (not .path) (not .probe) }}{{ fail "qdrant.pod.probe: needs root, path and probe" }}{{ end -}}
 httpGet:
   path: {{ .path }}
-  port: http
-  scheme: {{ include "qdrant.scheme" .root | upper }}
+  port: {{ .port | default "http" }}
+  scheme: {{ empty .port | ternary (include "qdrant.scheme" .root | upper) "HTTP" }}
 periodSeconds: {{ int .probe.periodSeconds }}
 timeoutSeconds: {{ int .probe.timeoutSeconds }}
 failureThreshold: {{ int .probe.failureThreshold }}
@@ -152,7 +171,7 @@ failureThreshold: {{ int .probe.failureThreshold }}
 # The server notes here that it has started once; its own folder is read-only.
 - name: QDRANT_INIT_FILE_PATH
   value: /qdrant/init/.qdrant-initialized
-{{- with .Values.auth.existingSecret }}
+{{- with include "qdrant.auth.secretName" . }}
 - name: QDRANT__SERVICE__API_KEY
   valueFrom:
     secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.apiKey | quote }}}
@@ -176,6 +195,12 @@ failureThreshold: {{ int .probe.failureThreshold }}
     name: {{ include "qdrant.fullname" . | quote }}
 - name: qdrant-init
   emptyDir: {}
+{{- if .Values.shepherd.enabled }}
+{{ include "qdrant.shepherd.volumes" . }}
+# What the init container found out, for the server and the sidecar.
+- name: shepherd
+  emptyDir: {}
+{{- end }}
 {{- if not .Values.persistence.snapshots.enabled }}
 - name: qdrant-snapshots
   emptyDir: {}

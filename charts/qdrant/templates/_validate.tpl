@@ -100,10 +100,10 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- if and $v.tls.enabled (not $v.tls.existingSecret) -}}
 {{- $wrong = append $wrong "tls.existingSecret: TLS needs a certificate; set it to the name of a Secret with tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
-{{- if and $v.auth.enforceInternal (not $v.auth.existingSecret) -}}
-{{- $wrong = append $wrong "auth.enforceInternal: there is no key that peers could show; set auth.existingSecret" -}}
+{{- if and $v.auth.enforceInternal (not (include "qdrant.auth.secretName" .)) -}}
+{{- $wrong = append $wrong "auth.enforceInternal: there is no key that peers could show; set auth.existingSecret or auth.generate" -}}
 {{- end -}}
-{{- $keyed := $v.auth.existingSecret -}}
+{{- $keyed := include "qdrant.auth.secretName" . -}}
 {{- range $v.extraEnv -}}
 {{- if eq (toString .name) "QDRANT__SERVICE__API_KEY" -}}{{- $keyed = true -}}{{- end -}}
 {{- end -}}
@@ -151,8 +151,32 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- if and $v.pdb.enabled (gt $replicas 0) (gt (int $v.pdb.maxUnavailable) $tolerated) -}}
 {{- $wrong = append $wrong (printf "pdb.maxUnavailable: with %d of %d peers away the consensus may have no majority, or a shard of %d copies none left; set it to %d or less" (int $v.pdb.maxUnavailable) $peers $factor $tolerated) -}}
 {{- end -}}
-{{- if lt (int $v.terminationGracePeriodSeconds) (add (int $v.preStopSeconds) 20 | int) -}}
-{{- $wrong = append $wrong (printf "terminationGracePeriodSeconds: %d leaves less than 20 s to stop after the wait of preStopSeconds (%d); set it to %d or more" (int $v.terminationGracePeriodSeconds) (int $v.preStopSeconds) (add (int $v.preStopSeconds) 20)) -}}
+{{- $grace := include "qdrant.gracePeriod" . | int -}}
+{{- if lt $grace (add (int $v.preStopSeconds) 20 | int) -}}
+{{- $wrong = append $wrong (printf "terminationGracePeriodSeconds: %d leaves less than 20 s to stop after the wait of preStopSeconds (%d); set it to %d or more" $grace (int $v.preStopSeconds) (add (int $v.preStopSeconds) 20)) -}}
+{{- end -}}
+
+{{- if and (or $v.shepherd.enabled $v.auth.generate) (not $v.shepherd.image.repository) -}}
+{{- $wrong = append $wrong (printf "shepherd.image.repository: %s needs shepherd's image, and this chart names no registry; use a published chart, or build the image with `make image`, push it, and set shepherd.image.repository" ($v.shepherd.enabled | ternary "shepherd.enabled" "auth.generate")) -}}
+{{- end -}}
+{{- if $v.shepherd.enabled -}}
+{{- if not $v.cluster.enabled -}}
+{{- $wrong = append $wrong "shepherd.enabled: there are no shards to look after without a cluster; set cluster.enabled=true or shepherd.enabled=false" -}}
+{{- end -}}
+{{- $wait := include "qdrant.seconds" (dict "key" "rollout.maxWait" "duration" $v.rollout.maxWait) | int -}}
+{{- if gt (add $wait 60 (int $v.preStopSeconds)) $grace -}}
+{{- $wrong = append $wrong (printf "rollout.maxWait: %s does not fit into terminationGracePeriodSeconds (%d), which also holds preStopSeconds and a minute to stop; set terminationGracePeriodSeconds=%d or lower rollout.maxWait" $v.rollout.maxWait $grace (add $wait 60 (int $v.preStopSeconds))) -}}
+{{- end -}}
+{{- else -}}
+{{- if $v.guard.enabled -}}
+{{- $wrong = append $wrong "guard.enabled: the policy asks what shepherd knows; set shepherd.enabled=true or guard.enabled=false" -}}
+{{- end -}}
+{{- if $v.recovery.replaceLostVolumes -}}
+{{- $wrong = append $wrong "recovery.replaceLostVolumes: nobody is there to replace them; set shepherd.enabled=true" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.auth.generate $v.auth.existingSecret -}}
+{{- $wrong = append $wrong "auth.generate: makes a Secret, and auth.existingSecret names another one; set one of them" -}}
 {{- end -}}
 
 {{- range $name := list "serviceMonitor" "prometheusRule" -}}

@@ -35,6 +35,9 @@ const (
 	Oldest = "1.30"
 )
 
+// published is what the values of a published chart say and those of a clone do not: where shepherd's image is.
+const published = `shepherd: {image: {repository: registry.example.org/charts/qdrant-shepherd, digest: "sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"}}`
+
 // Option changes how the chart is rendered.
 type Option func(*render)
 
@@ -42,6 +45,8 @@ type render struct {
 	release, namespace string
 	kubeVersion        string
 	upgrade            bool
+	published          bool
+	below              string
 	layers             []string
 	cluster            *rest.Config
 }
@@ -57,6 +62,12 @@ func KubeVersion(version string) Option { return func(r *render) { r.kubeVersion
 
 // Upgrade renders what `helm upgrade` would; without it, it is `helm install`.
 func Upgrade() Option { return func(r *render) { r.upgrade = true } }
+
+// Published renders the chart as it is in a registry, where its values name shepherd's image.
+func Published() Option { return func(r *render) { r.published = true } }
+
+// Below puts the given text under all other values.
+func Below(text string) Option { return func(r *render) { r.below = text } }
 
 // Over puts the values on top of those of files in values/, as several -f do.
 func Over(files ...string) Option {
@@ -101,7 +112,9 @@ func Render(t testing.TB, values string, options ...Option) Objects {
 	require.NoError(t, err, "rendering the chart with values:\n%s", values)
 	objects, err := decode(files)
 	require.NoError(t, err, "decoding what was rendered with values:\n%s", values)
-	objects.namespace = newRender(options).namespace
+	r := newRender(options)
+	objects.namespace = r.namespace
+	objects.shepherd = shepherdImage(t, r.values(t, values))
 	for _, wrong := range objects.Violations() {
 		t.Errorf("%s\nrendered with values:\n%s", wrong, values)
 	}
@@ -135,7 +148,7 @@ func Files(t testing.TB, values string, options ...Option) (map[string]string, e
 	if r.upgrade {
 		release.Revision = 2
 	}
-	given, err := chartutil.ToRenderValues(loaded, Values(t, values, r.layers...), release, capabilities)
+	given, err := chartutil.ToRenderValues(loaded, r.values(t, values), release, capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +188,29 @@ func Values(t testing.TB, text string, files ...string) map[string]any {
 	return merged
 }
 
+// values are the layers of a render below the given text.
+func (r render) values(t testing.TB, text string) map[string]any {
+	t.Helper()
+	values := overlay(Values(t, r.below), Values(t, text, r.layers...))
+	if r.published {
+		values = overlay(Values(t, published), values)
+	}
+	return values
+}
+
+// shepherdImage is what the values make of shepherd's image: a digest wins over a tag, and the chart's version stands for none.
+func shepherdImage(t testing.TB, values map[string]any) string {
+	t.Helper()
+	repository, _ := At(values, "shepherd.image.repository")
+	if digest, _ := At(values, "shepherd.image.digest"); digest != nil {
+		return fmt.Sprintf("%v@%v", repository, digest)
+	}
+	if tag, _ := At(values, "shepherd.image.tag"); tag != nil {
+		return fmt.Sprintf("%v:%v", repository, tag)
+	}
+	return fmt.Sprintf("%v:%v", repository, strings.ReplaceAll(Loaded(t).Metadata.Version, "+", "_"))
+}
+
 // overlay merges as the helm command merges several values files: maps key by key, anything else as a whole.
 func overlay(base, over map[string]any) map[string]any {
 	merged := maps.Clone(base)
@@ -204,12 +240,20 @@ func ValuesFiles(t testing.TB) []string {
 	return names
 }
 
-// Scenario is the option that renders a file of values/ as its first lines say: values-kind.yaml lies over values-prod.yaml.
+// Scenario is the option that renders a file of values/ as its first lines say: values-kind.yaml lies over values-prod.yaml, which by itself
+// is for a published chart.
 func Scenario(file string) Option {
-	if file == "values-kind.yaml" {
+	switch file {
+	case "values-kind.yaml":
 		return Over("values-prod.yaml", file)
+	case "values-prod.yaml":
+		return func(r *render) {
+			Published()(r)
+			Over(file)(r)
+		}
+	default:
+		return Over(file)
 	}
-	return Over(file)
 }
 
 // Layers returns the files that Scenario uses, lowest first.

@@ -11,7 +11,10 @@ import (
 
 // Everything that an invariant reads is in this render.
 const values = `
-auth: {existingSecret: keys}
+auth: {generate: true}
+shepherd: {enabled: true, image: {repository: example.org/shepherd, tag: t}}
+guard: {enabled: true}
+rebalance: {readNodeZones: true}
 loadBalancer: {enabled: true, sourceRanges: [192.0.2.0/24]}
 ingress: {enabled: true, hosts: [{host: example.org}]}
 gateway: {httpRoute: {enabled: true, parentRefs: [{name: g}]}}
@@ -35,12 +38,16 @@ func TestViolationsAreFound(t *testing.T) {
 		"a name that the API refuses":        {"service.yaml", `name: "q-qdrant"`, `name: "1-qdrant"`, "Service/1-qdrant: name: "},
 		"a label that the API refuses":       {"pdb.yaml", `app.kubernetes.io/part-of: qdrant`, `app.kubernetes.io/part-of: "a b"`, "label app.kubernetes.io/part-of"},
 		"a selector with a fourth label":     {"service.yaml", `app.kubernetes.io/instance: "q"`, "app.kubernetes.io/instance: \"q\"\n    fourth: label", "not by exactly"},
-		"a selector that matches no pod":     {"pdb.yaml", `app.kubernetes.io/instance: "q"`, `app.kubernetes.io/instance: "r"`, "does not match the pods of q-qdrant"},
-		"a policy for other pods":            {"networkpolicy.yaml", "podSelector:\n    matchLabels:\n      app: \"qdrant\"", "podSelector:\n    matchLabels:\n      app: \"other\"", "does not match the pods of q-qdrant"},
-		"a selector that matches the test":   {"test-pod.yaml", "app: qdrant-test\n    app.kubernetes.io/instance: q\n    app.kubernetes.io/managed-by: Helm\n    app.kubernetes.io/name: qdrant-test", "app: qdrant\n    app.kubernetes.io/instance: q\n    app.kubernetes.io/name: qdrant", "matches the pod q-qdrant-test"},
-		"a spread that counts other pods":    {"statefulset.yaml", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: qdrant", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: other", "does not match the pods"},
-		"a monitor of two Services":          {"servicemonitor.yaml", "      app.kubernetes.io/component: cluster-discovery\n", "", "not one"},
+		"a selector that matches no pod":     {"pdb.yaml", `app.kubernetes.io/instance: "q"`, `app.kubernetes.io/instance: "r"`, "matches the pods of 0 workloads, not of one"},
+		"a policy for other pods":            {"networkpolicy.yaml", "podSelector:\n    matchLabels:\n      app: \"qdrant\"", "podSelector:\n    matchLabels:\n      app: \"other\"", "matches the pods of 0 workloads, not of one"},
+		"a selector that matches the test":   {"test-pod.yaml", "app: qdrant-test\n    app.kubernetes.io/instance: q\n    app.kubernetes.io/managed-by: Helm\n    app.kubernetes.io/name: qdrant-test", "app: qdrant\n    app.kubernetes.io/instance: q\n    app.kubernetes.io/name: qdrant", "matches the pods of Pod/q-qdrant-test, which come and go"},
+		"a spread that counts other pods":    {"statefulset.yaml", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: qdrant", "topologySpreadConstraints:\n        - labelSelector:\n            matchLabels:\n              app: other", "matches the pods of 0 workloads, not of one"},
+		"a selector of another workload":     {"shepherd-tend-deployment.yaml", "      app: qdrant-shepherd\n      app.kubernetes.io/name: qdrant-shepherd\n", "      app: qdrant\n      app.kubernetes.io/name: qdrant\n", "does not match its own pods"},
+		"a budget of another workload":       {"pdb.yaml", "    matchLabels:\n      app: \"qdrant\"\n      app.kubernetes.io/name: \"qdrant\"\n", "    matchLabels:\n      app: qdrant-shepherd\n      app.kubernetes.io/name: qdrant-shepherd\n", "is a budget of Deployment/q-shepherd"},
+		"a selector that matches the job":    {"keys-job.yaml", "        app: qdrant-keys\n        app.kubernetes.io/instance: q\n        app.kubernetes.io/name: qdrant-keys", "        app: qdrant\n        app.kubernetes.io/instance: q\n        app.kubernetes.io/name: qdrant", "matches the pods of Job/q-qdrant-keys, which come and go"},
+		"a monitor of two Services":          {"servicemonitor.yaml", "      app.kubernetes.io/component: cluster-discovery\n  namespaceSelector:\n    matchNames: [\"qdrant-test\"]\n  endpoints:\n    - port: metrics", "  namespaceSelector:\n    matchNames: [qdrant-test]\n  endpoints:\n    - port: http", "scrapes the pods of StatefulSet/q-qdrant by the Services [q-qdrant-clients "},
 		"a monitor of a port that is not":    {"servicemonitor.yaml", "port: metrics", "port: other", `scrapes port "other"`},
+		"a monitor of other namespaces":      {"shepherd-servicemonitor.yaml", `matchNames: ["qdrant-test"]`, `matchNames: [default]`, "looks into namespaces [default]"},
 		"a port that no container has":       {"service.yaml", "targetPort: grpc", "targetPort: other", `names the port "other"`},
 		"a policy for a port that is not":    {"networkpolicy.yaml", "port: 6336", "port: 7336", `names the port "7336"`},
 		"peers' port for clients":            {"service-loadbalancer.yaml", "port: 6334, targetPort: grpc", "port: 6335, targetPort: p2p", "has the peers' port"},
@@ -57,6 +64,30 @@ func TestViolationsAreFound(t *testing.T) {
 		"a writable root file system":        {"test-pod.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "container test may write"},
 		"a token":                            {"statefulset.yaml", "automountServiceAccountToken: false", "automountServiceAccountToken: true", "mounts a service account's token"},
 		"a token by the account":             {"serviceaccount.yaml", "automountServiceAccountToken: false", "", "mounts its token"},
+		"a token for the server":             {"statefulset.yaml", "- {name: qdrant-init, mountPath: /qdrant/init}", "- {name: qdrant-init, mountPath: /qdrant/init}\n            - {name: shepherd-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}", "container qdrant has a service account's token, and its image is not shepherd's"},
+		"a token elsewhere":                  {"shepherd-tend-deployment.yaml", "mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true", "mountPath: /token, readOnly: true", "container tend mounts the token at /token"},
+		"a token that may be written":        {"keys-job.yaml", "mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true", "mountPath: /var/run/secrets/kubernetes.io/serviceaccount", "container keys mounts the token at "},
+		"a token in another volume":          {"shepherd-tend-deployment.yaml", "- name: shepherd-token\n", "- name: other\n", "projects a service account's token into volume other"},
+		"another image with the token":       {"keys-job.yaml", "image: \"example.org/shepherd:t\"", "image: example.org/other", "container keys has a service account's token, and its image is not shepherd's"},
+		"a root container of the job":        {"keys-job.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "Job/q-qdrant-keys: is not restricted: "},
+		"a root container of tend":           {"shepherd-tend-deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "Deployment/q-shepherd: is not restricted: "},
+		"a port that tend does not have":     {"shepherd-tend-service.yaml", "targetPort: shepherd", "targetPort: http", `names the port "http", which no container of Deployment/q-shepherd has`},
+		"a binding to no role":               {"shepherd-pod-rolebinding.yaml", "name: \"q-qdrant-pod\"\nsubjects", "name: other\nsubjects", "binds Role/other, which is not rendered"},
+		"a role without a binding":           {"shepherd-pod-rolebinding.yaml", "name: \"q-qdrant-pod\"\nsubjects", "name: other\nsubjects", "Role/q-qdrant-pod: is bound to nobody"},
+		"rights for another account":         {"shepherd-tend-rolebinding.yaml", "kind: ServiceAccount\n    name: \"q-shepherd\"", "kind: ServiceAccount\n    name: default", "gives rights to ServiceAccount/default"},
+		"rights for another namespace":       {"shepherd-tend-clusterrolebinding.yaml", "    namespace: \"qdrant-test\"", "    namespace: default", `of namespace "default", which no pod`},
+		"rights for everybody":               {"keys-rolebinding.yaml", "kind: ServiceAccount", "kind: Group", "gives rights to Group/q-qdrant-keys"},
+		"a right to a Lease that is not":     {"shepherd-pod-role.yaml", `resourceNames: ["q-qdrant-stop"]`, `resourceNames: [other]`, "names leases/other, which is none of this release"},
+		"a right to a pod that is not":       {"shepherd-tend-role.yaml", "- q-qdrant-3\n", "- q-qdrant-test\n", "names pods/q-qdrant-test, which is none of this release"},
+		"a right to a claim that is not":     {"shepherd-tend-role.yaml", "- qdrant-storage-q-qdrant-3\n", "- qdrant-snapshots-other-3\n", "names persistentvolumeclaims/qdrant-snapshots-other-3"},
+		"a right to a namespace that is not": {"shepherd-tend-role.yaml", `resourceNames: ["qdrant-test"]`, `resourceNames: [default]`, "names namespaces/default"},
+		"a right to all of a kind":           {"shepherd-pod-role.yaml", `    resourceNames: ["q-qdrant-stop"]` + "\n", "", "may get, update any of leases"},
+		"a right to all of everything":       {"shepherd-pod-role.yaml", "resources: [leases]", `resources: ["*"]`, "has a wildcard"},
+		"a right to read secrets":            {"keys-role.yaml", "verbs: [create]", "verbs: [create, list]", "may create, list secrets"},
+		"a right to read another secret":     {"keys-role.yaml", `resourceNames: ["q-qdrant-keys"]`, "resourceNames: [other]", "names secrets/other"},
+		"a policy that is not":               {"guard-binding.yaml", "policyName: \"qdrant-test.q-qdrant\"", "policyName: other", "binds the policy other, which is not rendered"},
+		"a parameter that is not":            {"guard-binding.yaml", "paramRef:\n    name: \"q-shepherd\"", "paramRef:\n    name: other", "has the parameter ConfigMap/other"},
+		"a parameter that nobody asks for":   {"guard-policy.yaml", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n", "", "another parameter than it asks for"},
 		"a mount without a volume":           {"statefulset.yaml", "- {name: qdrant-init, mountPath: /qdrant/init}", "- {name: other, mountPath: /qdrant/init}", "no such volume"},
 		"a volume without a mount":           {"statefulset.yaml", "- {name: qdrant-init, mountPath: /qdrant/init}", "", "volume qdrant-init is mounted by no container"},
 		"a claim without a mount":            {"statefulset.yaml", "- {name: qdrant-snapshots, mountPath: /qdrant/snapshots}", "", "volume qdrant-snapshots is mounted by no container"},
@@ -132,6 +163,6 @@ func violations(t *testing.T, rendered map[string]string) []string {
 	t.Helper()
 	objects, err := decode(rendered)
 	require.NoError(t, err)
-	objects.namespace = Namespace
+	objects.namespace, objects.shepherd = Namespace, "example.org/shepherd:t"
 	return objects.Violations()
 }

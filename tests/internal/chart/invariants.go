@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -44,7 +46,56 @@ func (o Objects) Violations() []string {
 	found.references(o)
 	found.pods(o)
 	found.secrets(o)
+	found.rights(o)
 	return found
+}
+
+// workload is an object that has pods.
+type workload struct {
+	object   Object
+	meta     *metav1.ObjectMeta
+	pod      *corev1.PodSpec
+	selector *metav1.LabelSelector
+	claims   []string
+}
+
+// workloads returns all that have pods.
+func (o Objects) workloads() []workload {
+	var all []workload
+	for _, object := range o.All {
+		switch typed := object.Typed.(type) {
+		case *appsv1.StatefulSet:
+			template := &typed.Spec.Template
+			found := workload{object: object, meta: &template.ObjectMeta, pod: &template.Spec, selector: typed.Spec.Selector}
+			for _, claim := range typed.Spec.VolumeClaimTemplates {
+				found.claims = append(found.claims, claim.Name)
+			}
+			all = append(all, found)
+		case *appsv1.Deployment:
+			template := &typed.Spec.Template
+			all = append(all, workload{object: object, meta: &template.ObjectMeta, pod: &template.Spec, selector: typed.Spec.Selector})
+		case *batchv1.Job:
+			template := &typed.Spec.Template
+			all = append(all, workload{object: object, meta: &template.ObjectMeta, pod: &template.Spec})
+		case *corev1.Pod:
+			all = append(all, workload{object: object, meta: &typed.ObjectMeta, pod: &typed.Spec})
+		}
+	}
+	return all
+}
+
+// lasting says whether its pods are there as long as the release: those of a Job or a test come and go, and nothing may select them.
+func (w workload) lasting() bool { return w.selector != nil }
+
+// containers are those that run as long as the pod does.
+func (w workload) containers() []corev1.Container {
+	all := slices.Clone(w.pod.Containers)
+	for _, container := range w.pod.InitContainers {
+		if container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			all = append(all, container)
+		}
+	}
+	return all
 }
 
 // names: each object once, in the namespace of the release, under a name and labels that the API server takes.
@@ -78,12 +129,12 @@ func (f *findings) names(o Objects) {
 			}
 		}
 	}
-	for _, object := range o.All {
-		if sts, ok := object.Typed.(*appsv1.StatefulSet); ok {
-			f.labels(object, sts.Spec.Template.Labels)
+	for _, w := range o.workloads() {
+		f.labels(w.object, w.meta.Labels)
+		if _, ok := w.object.Typed.(*appsv1.StatefulSet); ok {
 			// The controller gives pods a label of this name and a hash.
-			for _, wrong := range validation.IsValidLabelValue(sts.Name + "-0123456789") {
-				f.addf(object, "label controller-revision-hash of its pods: %s", wrong)
+			for _, wrong := range validation.IsValidLabelValue(w.object.Typed.GetName() + "-0123456789") {
+				f.addf(w.object, "label controller-revision-hash of its pods: %s", wrong)
 			}
 		}
 	}
@@ -97,13 +148,10 @@ func (f *findings) labels(object Object, all map[string]string) {
 	}
 }
 
-// selectors: what selects pods selects the StatefulSet's by the three labels and nothing else, and no other pod of the chart.
+// selectors: what selects pods selects those of one workload by the three labels and nothing else, and no pod that comes and goes.
 func (f *findings) selectors(o Objects) {
 	for _, object := range o.All {
 		switch typed := object.Typed.(type) {
-		case *appsv1.StatefulSet:
-			f.podSelector(o, object, typed.Spec.Selector)
-			f.scheduling(o, object, typed.Spec.Template.Spec)
 		case *corev1.Service:
 			f.podSelector(o, object, &metav1.LabelSelector{MatchLabels: typed.Spec.Selector})
 		case *policyv1.PodDisruptionBudget:
@@ -112,6 +160,17 @@ func (f *findings) selectors(o Objects) {
 			f.podSelector(o, object, &typed.Spec.PodSelector)
 		case *monitoringv1.ServiceMonitor:
 			f.serviceMonitor(o, object, typed)
+		}
+	}
+	for _, w := range o.workloads() {
+		if !w.lasting() {
+			continue
+		}
+		for _, selector := range append(scheduling(*w.pod), w.selector) {
+			f.podSelector(o, w.object, selector)
+			if match, err := metav1.LabelSelectorAsSelector(selector); err == nil && !match.Matches(labels.Set(w.meta.Labels)) {
+				f.addf(w.object, "its selector %s does not match its own pods", match)
+			}
 		}
 	}
 }
@@ -124,25 +183,37 @@ func (f *findings) podSelector(o Objects, object Object, selector *metav1.LabelS
 	if keys := slices.Sorted(maps.Keys(selector.MatchLabels)); !slices.Equal(keys, selectorKeys) || len(selector.MatchExpressions) > 0 {
 		f.addf(object, "selects by %v, not by exactly %v", keys, selectorKeys)
 	}
-	match, err := metav1.LabelSelectorAsSelector(selector)
-	if err != nil {
-		f.addf(object, "selector: %v", err)
-		return
-	}
-	for _, sts := range list[*appsv1.StatefulSet](o) {
-		if !match.Matches(labels.Set(sts.Spec.Template.Labels)) {
-			f.addf(object, "its selector %s does not match the pods of %s", match, sts.Name)
+	selected := selectedBy(o, selector)
+	lasting := 0
+	for _, w := range selected {
+		if w.lasting() {
+			lasting++
+		} else {
+			f.addf(object, "its selector %s matches the pods of %s, which come and go", metav1.FormatLabelSelector(selector), w.object.ID())
 		}
 	}
-	for _, pod := range list[*corev1.Pod](o) {
-		if match.Matches(labels.Set(pod.Labels)) {
-			f.addf(object, "its selector %s matches the pod %s, which is no peer", match, pod.Name)
-		}
+	if lasting != 1 {
+		f.addf(object, "its selector %s matches the pods of %d workloads, not of one", metav1.FormatLabelSelector(selector), lasting)
 	}
 }
 
-// scheduling: spreading counts the release's own pods.
-func (f *findings) scheduling(o Objects, object Object, pod corev1.PodSpec) {
+// selectedBy returns the workloads whose pods a selector matches. A selector that says nothing, or nothing sensible, matches none here.
+func selectedBy(o Objects, selector *metav1.LabelSelector) []workload {
+	match, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil || match.Empty() {
+		return nil
+	}
+	var selected []workload
+	for _, w := range o.workloads() {
+		if match.Matches(labels.Set(w.meta.Labels)) {
+			selected = append(selected, w)
+		}
+	}
+	return selected
+}
+
+// scheduling returns the selectors by which a pod is kept apart from others: they must count the workload's own pods.
+func scheduling(pod corev1.PodSpec) []*metav1.LabelSelector {
 	var selectors []*metav1.LabelSelector
 	for _, constraint := range pod.TopologySpreadConstraints {
 		selectors = append(selectors, constraint.LabelSelector)
@@ -155,12 +226,10 @@ func (f *findings) scheduling(o Objects, object Object, pod corev1.PodSpec) {
 			selectors = append(selectors, term.PodAffinityTerm.LabelSelector)
 		}
 	}
-	for _, selector := range selectors {
-		f.podSelector(o, object, selector)
-	}
+	return selectors
 }
 
-// serviceMonitor: it selects one Service, so that each pod is scraped once, and by a port that this Service has.
+// serviceMonitor: each of its ports is scraped once in each pod, by one Service that it selects.
 func (f *findings) serviceMonitor(o Objects, object Object, monitor *monitoringv1.ServiceMonitor) {
 	match, err := metav1.LabelSelectorAsSelector(&monitor.Spec.Selector)
 	if err != nil {
@@ -170,20 +239,25 @@ func (f *findings) serviceMonitor(o Objects, object Object, monitor *monitoringv
 	if !slices.Equal(monitor.Spec.NamespaceSelector.MatchNames, []string{o.namespace}) {
 		f.addf(object, "looks into namespaces %v", monitor.Spec.NamespaceSelector.MatchNames)
 	}
-	var names []string
-	for _, service := range list[*corev1.Service](o) {
-		if !match.Matches(labels.Set(service.Labels)) {
-			continue
-		}
-		names = append(names, service.Name)
-		for _, endpoint := range monitor.Spec.Endpoints {
-			if !hasServicePort(service, func(port corev1.ServicePort) bool { return port.Name == endpoint.Port }) {
-				f.addf(object, "scrapes port %q, which Service %s does not have", endpoint.Port, service.Name)
+	for _, endpoint := range monitor.Spec.Endpoints {
+		scrapes := map[string][]string{}
+		for _, service := range list[*corev1.Service](o) {
+			if !match.Matches(labels.Set(service.Labels)) ||
+				!hasServicePort(service, func(port corev1.ServicePort) bool { return port.Name == endpoint.Port }) {
+				continue
+			}
+			for _, w := range selectedBy(o, &metav1.LabelSelector{MatchLabels: service.Spec.Selector}) {
+				scrapes[w.object.ID()] = append(scrapes[w.object.ID()], service.Name)
 			}
 		}
-	}
-	if len(names) != 1 {
-		f.addf(object, "selects the Services %v, not one", names)
+		if len(scrapes) == 0 {
+			f.addf(object, "scrapes port %q, which no Service that it selects has", endpoint.Port)
+		}
+		for _, id := range slices.Sorted(maps.Keys(scrapes)) {
+			if len(scrapes[id]) > 1 {
+				f.addf(object, "scrapes the pods of %s by the Services %v, not by one", id, scrapes[id])
+			}
+		}
 	}
 }
 
@@ -193,15 +267,20 @@ func hasServicePort(service *corev1.Service, match func(corev1.ServicePort) bool
 
 // references: what an object names is there.
 func (f *findings) references(o Objects) {
-	statefulSets := list[*appsv1.StatefulSet](o)
 	for _, object := range o.All {
 		switch typed := object.Typed.(type) {
 		case *corev1.Service:
-			f.servicePorts(statefulSets, object, typed)
+			f.servicePorts(o, object, typed)
 		case *networkingv1.NetworkPolicy:
 			for _, rule := range typed.Spec.Ingress {
 				for _, port := range rule.Ports {
-					f.pointsAtPort(statefulSets, object, port.Port)
+					f.pointsAtPort(selectedBy(o, &typed.Spec.PodSelector), object, port.Port)
+				}
+			}
+		case *policyv1.PodDisruptionBudget:
+			for _, w := range selectedBy(o, typed.Spec.Selector) {
+				if w.object.Kind != "StatefulSet" {
+					f.addf(object, "is a budget of %s, not of the peers", w.object.ID())
 				}
 			}
 		case *autoscalingv2.HorizontalPodAutoscaler:
@@ -227,30 +306,33 @@ func (f *findings) references(o Objects) {
 			if !slices.ContainsFunc(list[*corev1.Service](o), func(s *corev1.Service) bool { return s.Name == service && s.Spec.ClusterIP == "None" }) {
 				f.addf(object, "serviceName is %s, which is no headless Service", service)
 			}
+		case *admissionv1.ValidatingAdmissionPolicyBinding:
+			f.admission(o, object, typed)
 		}
 	}
 }
 
-func (f *findings) servicePorts(statefulSets []*appsv1.StatefulSet, object Object, service *corev1.Service) {
-	peers := slices.ContainsFunc(statefulSets, func(sts *appsv1.StatefulSet) bool { return sts.Spec.ServiceName == service.Name })
+func (f *findings) servicePorts(o Objects, object Object, service *corev1.Service) {
+	peers := slices.ContainsFunc(list[*appsv1.StatefulSet](o), func(sts *appsv1.StatefulSet) bool { return sts.Spec.ServiceName == service.Name })
 	if service.Spec.PublishNotReadyAddresses && !peers {
 		f.addf(object, "sends clients to pods that are not ready")
 	}
 	for _, port := range service.Spec.Ports {
-		f.pointsAtPort(statefulSets, object, &port.TargetPort)
+		f.pointsAtPort(selectedBy(o, &metav1.LabelSelector{MatchLabels: service.Spec.Selector}), object, &port.TargetPort)
 		if (port.Port == p2pPort || port.TargetPort.IntValue() == p2pPort || port.TargetPort.String() == "p2p") && !peers {
 			f.addf(object, "has the peers' port, which asks for no key")
 		}
 	}
 }
 
-func (f *findings) pointsAtPort(statefulSets []*appsv1.StatefulSet, object Object, port *intstr.IntOrString) {
+// pointsAtPort: each of the workloads has a container that listens there.
+func (f *findings) pointsAtPort(workloads []workload, object Object, port *intstr.IntOrString) {
 	if port == nil {
 		return
 	}
-	for _, sts := range statefulSets {
-		if !slices.ContainsFunc(sts.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return hasPort(c, *port) }) {
-			f.addf(object, "names the port %q, which no container of %s has", port.String(), sts.Name)
+	for _, w := range workloads {
+		if !slices.ContainsFunc(w.containers(), func(c corev1.Container) bool { return hasPort(c, *port) }) {
+			f.addf(object, "names the port %q, which no container of %s has", port.String(), w.object.ID())
 		}
 	}
 }
@@ -284,6 +366,24 @@ func (f *findings) backend(o Objects, object Object, backend gatewayv1.BackendOb
 	f.addf(object, "leads to %s, which has no such port or is not rendered", backend.Name)
 }
 
+// admission: a binding names a policy that is rendered, and a parameter of the kind that the policy asks for.
+func (f *findings) admission(o Objects, object Object, binding *admissionv1.ValidatingAdmissionPolicyBinding) {
+	for _, policy := range list[*admissionv1.ValidatingAdmissionPolicy](o) {
+		if policy.Name != binding.Spec.PolicyName {
+			continue
+		}
+		kind, param := policy.Spec.ParamKind, binding.Spec.ParamRef
+		if (kind == nil) != (param == nil) {
+			f.addf(object, "gives %s another parameter than it asks for", policy.Name)
+		}
+		if kind != nil && param != nil && (param.Namespace != o.namespace || !o.Has(kind.Kind, param.Name)) {
+			f.addf(object, "has the parameter %s/%s of namespace %q, which is not rendered", kind.Kind, param.Name, param.Namespace)
+		}
+		return
+	}
+	f.addf(object, "binds the policy %s, which is not rendered", binding.Spec.PolicyName)
+}
+
 // restricted judges pods as the admission of a namespace does that enforces the Pod Security Standard of this name.
 var restricted = func() func(*metav1.ObjectMeta, *corev1.PodSpec) policy.AggregateCheckResult {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -296,22 +396,20 @@ var restricted = func() func(*metav1.ObjectMeta, *corev1.PodSpec) policy.Aggrega
 	}
 }()
 
-// pods: restricted, without a token, every volume mounted and every mount with a volume.
+// tokenVolume is the volume that a service account's token is projected into, and tokenPath is where client-go looks for it.
+const (
+	tokenVolume = "shepherd-token"
+	tokenPath   = "/var/run/secrets/kubernetes.io/serviceaccount"
+)
+
+// pods: restricted, the token in shepherd's containers alone, every volume mounted and every mount with a volume.
 func (f *findings) pods(o Objects) {
+	for _, w := range o.workloads() {
+		f.pod(o, w.object, w.meta, w.pod, w.claims)
+	}
 	for _, object := range o.All {
-		switch typed := object.Typed.(type) {
-		case *appsv1.StatefulSet:
-			var claims []string
-			for _, claim := range typed.Spec.VolumeClaimTemplates {
-				claims = append(claims, claim.Name)
-			}
-			f.pod(o, object, &typed.Spec.Template.ObjectMeta, &typed.Spec.Template.Spec, claims)
-		case *corev1.Pod:
-			f.pod(o, object, &typed.ObjectMeta, &typed.Spec, nil)
-		case *corev1.ServiceAccount:
-			if typed.AutomountServiceAccountToken == nil || *typed.AutomountServiceAccountToken {
-				f.addf(object, "mounts its token into pods")
-			}
+		if account, ok := object.Typed.(*corev1.ServiceAccount); ok && (account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken) {
+			f.addf(object, "mounts its token into pods")
 		}
 	}
 }
@@ -334,7 +432,7 @@ func (f *findings) pod(o Objects, object Object, meta *metav1.ObjectMeta, pod *c
 			f.addf(object, "has a volume of ConfigMap %s, which is not rendered", volume.ConfigMap.Name)
 		}
 		for _, source := range projected(volume) {
-			if source.ServiceAccountToken != nil {
+			if source.ServiceAccountToken != nil && volume.Name != tokenVolume {
 				f.addf(object, "projects a service account's token into volume %s", volume.Name)
 			}
 		}
@@ -361,9 +459,18 @@ func (f *findings) pod(o Objects, object Object, meta *metav1.ObjectMeta, pod *c
 			}
 			paths[mount.MountPath] = true
 			mounted[mount.Name] = true
+			if mount.Name != tokenVolume {
+				continue
+			}
+			if container.Image != o.shepherd {
+				f.addf(object, "container %s has a service account's token, and its image is not shepherd's", container.Name)
+			}
+			if !mount.ReadOnly || mount.MountPath != tokenPath {
+				f.addf(object, "container %s mounts the token at %s, or may write there", container.Name, mount.MountPath)
+			}
 		}
 		for _, variable := range container.Env {
-			if variable.Value != "" && secretName.MatchString(variable.Name) {
+			if variable.Value != "" && secretName.MatchString(variable.Name) && !slices.Contains(namesOfSecrets, variable.Name) {
 				f.addf(object, "container %s has %s in clear", container.Name, variable.Name)
 			}
 		}
@@ -385,7 +492,9 @@ func projected(volume corev1.Volume) []corev1.VolumeProjection {
 var (
 	// secretName is a name whose value nobody else may read. Names of files that hold one are no secret.
 	secretName = regexp.MustCompile(`(?i)(api_?key|secret_?key|password|passwd|secret|token|private_?key|access_?key)s?$`)
-	pem        = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
+	// namesOfSecrets are the variables that say what a Secret and its entries are called.
+	namesOfSecrets = []string{"SHEPHERD_SECRET", "SHEPHERD_SECRET_KEYS"}
+	pem            = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
 )
 
 // secrets: nothing in a ConfigMap that would have to be in a Secret.

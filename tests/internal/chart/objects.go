@@ -12,11 +12,15 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v3/pkg/releaseutil"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -26,24 +30,33 @@ import (
 
 // kinds are all that the chart may make. A kind that is not here fails the render.
 var kinds = map[metav1.TypeMeta]func() metav1.Object{
-	{APIVersion: "apps/v1", Kind: "StatefulSet"}:                     func() metav1.Object { return &appsv1.StatefulSet{} },
-	{APIVersion: "v1", Kind: "ConfigMap"}:                            func() metav1.Object { return &corev1.ConfigMap{} },
-	{APIVersion: "v1", Kind: "Pod"}:                                  func() metav1.Object { return &corev1.Pod{} },
-	{APIVersion: "v1", Kind: "Service"}:                              func() metav1.Object { return &corev1.Service{} },
-	{APIVersion: "v1", Kind: "ServiceAccount"}:                       func() metav1.Object { return &corev1.ServiceAccount{} },
-	{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"}:           func() metav1.Object { return &policyv1.PodDisruptionBudget{} },
-	{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"}:  func() metav1.Object { return &autoscalingv2.HorizontalPodAutoscaler{} },
-	{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"}:      func() metav1.Object { return &networkingv1.NetworkPolicy{} },
-	{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"}:            func() metav1.Object { return &networkingv1.Ingress{} },
-	{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"}:          func() metav1.Object { return &storagev1.StorageClass{} },
-	{APIVersion: "monitoring.coreos.com/v1", Kind: "ServiceMonitor"}: func() metav1.Object { return &monitoringv1.ServiceMonitor{} },
-	{APIVersion: "monitoring.coreos.com/v1", Kind: "PrometheusRule"}: func() metav1.Object { return &monitoringv1.PrometheusRule{} },
-	{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute"}:  func() metav1.Object { return &gatewayv1.HTTPRoute{} },
-	{APIVersion: "gateway.networking.k8s.io/v1", Kind: "GRPCRoute"}:  func() metav1.Object { return &gatewayv1.GRPCRoute{} },
+	{APIVersion: "apps/v1", Kind: "StatefulSet"}:                                              func() metav1.Object { return &appsv1.StatefulSet{} },
+	{APIVersion: "apps/v1", Kind: "Deployment"}:                                               func() metav1.Object { return &appsv1.Deployment{} },
+	{APIVersion: "batch/v1", Kind: "Job"}:                                                     func() metav1.Object { return &batchv1.Job{} },
+	{APIVersion: "v1", Kind: "ConfigMap"}:                                                     func() metav1.Object { return &corev1.ConfigMap{} },
+	{APIVersion: "v1", Kind: "Pod"}:                                                           func() metav1.Object { return &corev1.Pod{} },
+	{APIVersion: "v1", Kind: "Service"}:                                                       func() metav1.Object { return &corev1.Service{} },
+	{APIVersion: "v1", Kind: "ServiceAccount"}:                                                func() metav1.Object { return &corev1.ServiceAccount{} },
+	{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"}:                                    func() metav1.Object { return &policyv1.PodDisruptionBudget{} },
+	{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"}:                           func() metav1.Object { return &autoscalingv2.HorizontalPodAutoscaler{} },
+	{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"}:                               func() metav1.Object { return &networkingv1.NetworkPolicy{} },
+	{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"}:                                     func() metav1.Object { return &networkingv1.Ingress{} },
+	{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"}:                                func() metav1.Object { return &rbacv1.Role{} },
+	{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"}:                         func() metav1.Object { return &rbacv1.RoleBinding{} },
+	{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRole"}:                         func() metav1.Object { return &rbacv1.ClusterRole{} },
+	{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRoleBinding"}:                  func() metav1.Object { return &rbacv1.ClusterRoleBinding{} },
+	{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}:                                     func() metav1.Object { return &coordinationv1.Lease{} },
+	{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingAdmissionPolicy"}:        func() metav1.Object { return &admissionv1.ValidatingAdmissionPolicy{} },
+	{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingAdmissionPolicyBinding"}: func() metav1.Object { return &admissionv1.ValidatingAdmissionPolicyBinding{} },
+	{APIVersion: "storage.k8s.io/v1", Kind: "StorageClass"}:                                   func() metav1.Object { return &storagev1.StorageClass{} },
+	{APIVersion: "monitoring.coreos.com/v1", Kind: "ServiceMonitor"}:                          func() metav1.Object { return &monitoringv1.ServiceMonitor{} },
+	{APIVersion: "monitoring.coreos.com/v1", Kind: "PrometheusRule"}:                          func() metav1.Object { return &monitoringv1.PrometheusRule{} },
+	{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute"}:                           func() metav1.Object { return &gatewayv1.HTTPRoute{} },
+	{APIVersion: "gateway.networking.k8s.io/v1", Kind: "GRPCRoute"}:                           func() metav1.Object { return &gatewayv1.GRPCRoute{} },
 }
 
 // clusterScoped are the kinds without a namespace.
-var clusterScoped = []string{"StorageClass"}
+var clusterScoped = []string{"ClusterRole", "ClusterRoleBinding", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 // Object is one rendered object.
 type Object struct {
@@ -65,6 +78,8 @@ type Objects struct {
 	Notes string
 
 	namespace string
+	// shepherd is the image that its values name; the one that may have a service account's token.
+	shepherd string
 }
 
 // decode takes the rendered templates apart and decodes each document into its type.
@@ -192,6 +207,72 @@ func (o Objects) Server(t testing.TB) corev1.Container {
 	}
 	require.FailNow(t, "not rendered", "the pod has no container qdrant")
 	return corev1.Container{}
+}
+
+// Sidecar returns the init container of that name of the StatefulSet Fullname.
+func (o Objects) Sidecar(t testing.TB, name string) corev1.Container {
+	t.Helper()
+	for _, container := range o.StatefulSet(t, Fullname).Spec.Template.Spec.InitContainers {
+		if container.Name == name {
+			return container
+		}
+	}
+	require.FailNow(t, "not rendered", "the pod has no init container %s", name)
+	return corev1.Container{}
+}
+
+// Deployment returns the Deployment of that name.
+func (o Objects) Deployment(t testing.TB, name string) *appsv1.Deployment {
+	t.Helper()
+	return get[*appsv1.Deployment](t, o, name)
+}
+
+// Job returns the Job of that name.
+func (o Objects) Job(t testing.TB, name string) *batchv1.Job {
+	t.Helper()
+	return get[*batchv1.Job](t, o, name)
+}
+
+// Role returns the Role of that name.
+func (o Objects) Role(t testing.TB, name string) *rbacv1.Role {
+	t.Helper()
+	return get[*rbacv1.Role](t, o, name)
+}
+
+// RoleBinding returns the RoleBinding of that name.
+func (o Objects) RoleBinding(t testing.TB, name string) *rbacv1.RoleBinding {
+	t.Helper()
+	return get[*rbacv1.RoleBinding](t, o, name)
+}
+
+// ClusterRole returns the ClusterRole of that name.
+func (o Objects) ClusterRole(t testing.TB, name string) *rbacv1.ClusterRole {
+	t.Helper()
+	return get[*rbacv1.ClusterRole](t, o, name)
+}
+
+// ClusterRoleBinding returns the ClusterRoleBinding of that name.
+func (o Objects) ClusterRoleBinding(t testing.TB, name string) *rbacv1.ClusterRoleBinding {
+	t.Helper()
+	return get[*rbacv1.ClusterRoleBinding](t, o, name)
+}
+
+// Lease returns the Lease of that name.
+func (o Objects) Lease(t testing.TB, name string) *coordinationv1.Lease {
+	t.Helper()
+	return get[*coordinationv1.Lease](t, o, name)
+}
+
+// ValidatingAdmissionPolicy returns the ValidatingAdmissionPolicy of that name.
+func (o Objects) ValidatingAdmissionPolicy(t testing.TB, name string) *admissionv1.ValidatingAdmissionPolicy {
+	t.Helper()
+	return get[*admissionv1.ValidatingAdmissionPolicy](t, o, name)
+}
+
+// ValidatingAdmissionPolicyBinding returns the ValidatingAdmissionPolicyBinding of that name.
+func (o Objects) ValidatingAdmissionPolicyBinding(t testing.TB, name string) *admissionv1.ValidatingAdmissionPolicyBinding {
+	t.Helper()
+	return get[*admissionv1.ValidatingAdmissionPolicyBinding](t, o, name)
 }
 
 // Service returns the Service of that name.

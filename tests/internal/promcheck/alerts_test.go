@@ -177,6 +177,116 @@ var alertCases = map[string]struct {
 		fires:  []string{`kube_pod_status_ready{namespace="qdrant", pod="qdrant-pods", condition="true"} 0x90`},
 		silent: []string{`kube_pod_status_ready{namespace="qdrant", pod="qdrant-pods", condition="true"} 1x90`, `kube_pod_status_ready{namespace="qdrant", pod="qdrant-pods", condition="true"} 0x10 1x80`},
 	},
+
+	"ShepherdTendDown": {
+		fires: []string{
+			tend("up", "", "0x90"),
+			// There is none, and the pods' own answer.
+			watch("up", "", "1x90"),
+		},
+		silent: []string{
+			tend("up", "", "1x90"),
+			tend("up", "", "1x20 0x5 1x60"),
+			// Two during an update of it, of which one is not there yet.
+			tend("up", `, pod="old"`, "1x90") + tend("up", `, pod="new"`, "0x90"),
+		},
+	},
+	"ShepherdNotObserving": {
+		fires: []string{
+			// Never.
+			tend("shepherd_last_observation_timestamp_seconds", "", "0x90"),
+			// Not since minute 30. That each sidecar sees its own server does not help.
+			tend("shepherd_last_observation_timestamp_seconds", "", "0+60x30 1800x60") + watch("shepherd_last_observation_timestamp_seconds", "", "0+60x90"),
+		},
+		silent: []string{
+			tend("shepherd_last_observation_timestamp_seconds", "", "0+60x90"),
+			// A second one, which does not lead.
+			tend("shepherd_last_observation_timestamp_seconds", `, pod="old"`, "0+60x90") + tend("shepherd_last_observation_timestamp_seconds", `, pod="new"`, "0x90"),
+			// A sidecar whose server loads for long.
+			tend("shepherd_last_observation_timestamp_seconds", "", "0+60x90") + watch("shepherd_last_observation_timestamp_seconds", "", "0x90"),
+		},
+	},
+	"ShepherdKubernetesErrors": {
+		fires:  []string{watch("shepherd_observation_errors_total", `, target="kubernetes"`, "0+2x90"), tend("shepherd_observation_errors_total", `, target="kubernetes"`, "0+2x90")},
+		silent: []string{watch("shepherd_observation_errors_total", `, target="kubernetes"`, "0x40 20x50"), watch("shepherd_observation_errors_total", `, target="qdrant"`, "0+60x90")},
+	},
+	"ShepherdUnsupportedServer": {
+		fires:  []string{tend("shepherd_unsupported_server", "", "1x90")},
+		silent: []string{tend("shepherd_unsupported_server", "", "0x90"), tend("shepherd_unsupported_server", "", "0 1 1 0x90")},
+	},
+	"ShepherdPaused": {
+		fires:  []string{tend("shepherd_paused", "", "1x600")},
+		silent: []string{tend("shepherd_paused", "", "0x600"), tend("shepherd_paused", "", "1x200 0x400")},
+	},
+	"ShepherdMovesFail": {
+		fires: []string{tend("shepherd_moves_total", `, kind="move", why="drain", result="failed"`, "0+1x90")},
+		silent: []string{
+			tend("shepherd_moves_total", `, kind="move", why="drain", result="finished"`, "0+1x90"),
+			tend("shepherd_moves_total", `, kind="move", why="drain", result="failed"`, "0x20 1x70"),
+		},
+	},
+	"ShepherdLeadersDisagree": {
+		fires: []string{peerInfo("1", "1", "1x90") + peerInfo("2", "1", "1x90") + peerInfo("3", "3", "1x90")},
+		silent: []string{
+			peerInfo("1", "1", "1x90") + peerInfo("2", "1", "1x90") + peerInfo("3", "1", "1x90"),
+			// One that has none is another matter.
+			peerInfo("1", "1", "1x90") + peerInfo("2", "0", "1x90"),
+			// An election.
+			peerInfo("1", "1", "1x20 stale") + peerInfo("1", "2", "_x21 1x60") + peerInfo("2", "2", "_x20 1x61"),
+			// Another release has a leader of its own.
+			peerInfo("1", "1", "1x90") + "\n" + `shepherd_peer_info{job="shepherd", container="tend", namespace="other", peer="9", leader="9"} 1x90`,
+		},
+	},
+	"ShepherdNoLeader": {
+		fires:  []string{peerInfo("1", "0", "1x90") + peerInfo("2", "0", "1x90"), peerInfo("1", "1", "1x90") + peerInfo("2", "0", "1x90")},
+		silent: []string{peerInfo("1", "1", "1x90"), peerInfo("1", "0", "1 1 1 stale") + peerInfo("1", "1", "_x3 1x87")},
+	},
+	"ShepherdReplicasMissing": {
+		fires: []string{tend("shepherd_replicas_missing", `, collection="docs"`, "2x90")},
+		silent: []string{
+			tend("shepherd_replicas_missing", `, collection="docs"`, "0x90"),
+			tend("shepherd_replicas_missing", `, collection="docs"`, "12-1x12 0x78"),
+		},
+	},
+	"ShepherdDrainBlocked": {
+		fires:  []string{tend("shepherd_blocked", `, reason="DrainBlocked"`, "3x90")},
+		silent: []string{tend("shepherd_blocked", `, reason="LostVolume"`, "1x90"), tend("shepherd_blocked", `, reason="DrainBlocked"`, "1x5 0x85")},
+	},
+	"ShepherdNeedsAttention": {
+		fires:  []string{tend("shepherd_blocked", `, reason="LostVolume"`, "1x90"), tend("shepherd_blocked", `, reason="PodWaits"`, "1x90")},
+		silent: []string{tend("shepherd_blocked", `, reason="DrainBlocked"`, "1x90"), tend("shepherd_blocked", `, reason="LostVolume"`, "1x10 0x80")},
+	},
+	"ShepherdPeersWithoutPod": {
+		fires:  []string{tend("shepherd_peers_without_pod", "", "1x90")},
+		silent: []string{tend("shepherd_peers_without_pod", "", "0x90"), tend("shepherd_peers_without_pod", "", "1x10 0x80")},
+	},
+	"ShepherdTransferStuck": {
+		fires: []string{tend("shepherd_transfer_age_seconds", `, collection="docs", shard="4", from="1", to="2"`, "0+60x90")},
+		silent: []string{
+			tend("shepherd_transfer_age_seconds", `, collection="docs", shard="4", from="1", to="2"`, "0+60x50 _x40"),
+			// One after the other.
+			tend("shepherd_transfer_age_seconds", `, collection="docs", shard="4", from="1", to="2"`, "0+60x45 _x45") +
+				tend("shepherd_transfer_age_seconds", `, collection="docs", shard="5", from="1", to="2"`, "_x45 0+60x45"),
+		},
+	},
+	"ShepherdStopHeld": {
+		fires:  []string{watch("shepherd_stop_wait_seconds", "", "0x10 0+60x80")},
+		silent: []string{watch("shepherd_stop_wait_seconds", "", "0x90"), watch("shepherd_stop_wait_seconds", "", "0x10 0+60x10 0x70")},
+	},
+}
+
+// tend gives a series of the Deployment's, and watch one of a pod's sidecar.
+func tend(metric, labels, samples string) string {
+	return "\n" + metric + `{job="shepherd", container="tend"` + labels + `} ` + samples
+}
+
+func watch(metric, labels, samples string) string {
+	return "\n" + metric + `{job="shepherd", container="shepherd-watch", pod="q-qdrant-0"` + labels + `} ` + samples
+}
+
+// peerInfo gives which leader a peer names.
+func peerInfo(peer, leader, samples string) string {
+	return tend("shepherd_peer_info", `, peer="`+peer+`", leader="`+leader+`"`, samples)
 }
 
 // up gives the series of that name for instances a, b, c…: 1 answers, 0 does not.

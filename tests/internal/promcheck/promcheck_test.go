@@ -69,6 +69,7 @@ func TestSelectorsHaveThePlaceholders(t *testing.T) {
 	placeholders := map[string]*regexp.Regexp{
 		"qdrant.yaml":     regexp.MustCompile(`job="qdrant"`),
 		"kubernetes.yaml": regexp.MustCompile(`namespace="qdrant",(pod=~"qdrant-pods"|persistentvolumeclaim=~"qdrant-claims")`),
+		"shepherd.yaml":   regexp.MustCompile(`^(shepherd_[a-z_]+|up)\{.*job="shepherd"`),
 	}
 	for _, file := range ruleFiles(t) {
 		placeholder := placeholders[filepath.Base(file)]
@@ -85,10 +86,43 @@ func TestSelectorsHaveThePlaceholders(t *testing.T) {
 		require.NoError(t, err)
 		for _, alert := range alerts {
 			for name, annotation := range alert.Annotations {
-				assert.NotRegexp(t, `"qdrant|qdrant"`, annotation, "%s: %s would be changed by the replacement", alert.Alert, name)
+				assert.NotRegexp(t, `"qdrant|qdrant"|"shepherd"`, annotation, "%s: %s would be changed by the replacement", alert.Alert, name)
 			}
 		}
 	}
+}
+
+// An alert on a series that nobody exports never fires. Of those that shepherd exports the source says the names, and the values of labels.
+func TestShepherdExportsWhatIsAlertedOn(t *testing.T) {
+	var source strings.Builder
+	for _, name := range []string{"tend", "watch"} {
+		for _, file := range glob(t, filepath.Join("../../../internal", name, "*.go")) {
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			source.Write(content)
+		}
+	}
+	queries, err := Rules(filepath.Join(chart, "alerts", "shepherd.yaml"))
+	require.NoError(t, err)
+	seen := 0
+	for _, query := range queries {
+		for _, selector := range query.Selectors() {
+			name, ours := strings.CutPrefix(selector.Metric, "shepherd_")
+			if !ours {
+				continue
+			}
+			seen++
+			assert.Regexp(t, `"(shepherd_)?`+name+`"`, source.String(), "%s: nobody exports %s", query.Source, selector.Metric)
+			for _, matcher := range selector.Matchers {
+				if slices.Contains([]string{"job", "container", "leader"}, matcher.Name) {
+					continue
+				}
+				assert.Contains(t, source.String(), `"`+matcher.Name+`"`, "%s: %s has no label %s", query.Source, selector.Metric, matcher.Name)
+				assert.Contains(t, source.String(), `"`+matcher.Value+`"`, "%s: no %s of %s is called %s", query.Source, matcher.Name, selector.Metric, matcher.Value)
+			}
+		}
+	}
+	assert.Greater(t, seen, 10)
 }
 
 func TestDashboardsParse(t *testing.T) {
