@@ -22,6 +22,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
@@ -41,6 +42,8 @@ type deployment struct {
 	namespace string
 	// keys are the entries of the Secret: api-key and read-only-api-key.
 	keys map[string]string
+	// shepherd says whether its values turn shepherd and the guard on, as production's do.
+	shepherd bool
 	// grpc are addresses of this machine's that lead to any ready pod.
 	grpc []string
 }
@@ -61,20 +64,42 @@ func prepare(t *testing.T, c *cluster.Cluster) *deployment {
 	return d
 }
 
-// install installs production's values with these over them and waits for three peers in one cluster.
+// install installs production's values without shepherd, with these over them, and waits for three peers in one cluster.
 func install(t *testing.T, c *cluster.Cluster, values ...string) *deployment {
 	t.Helper()
 	d := prepare(t, c)
+	d.installThree(t, values...)
+	return d
+}
+
+// installShepherd is install with shepherd.
+func installShepherd(t *testing.T, c *cluster.Cluster, values ...string) *deployment {
+	t.Helper()
+	requireImages(t, c, images.Shepherd)
+	d := prepare(t, c)
+	d.shepherd = true
+	d.installThree(t, values...)
+	return d
+}
+
+func (d *deployment) installThree(t *testing.T, values ...string) {
+	t.Helper()
 	d.Install(t, release.Chart, d.values(t, values...))
 	d.WaitReady(t, 3)
 	d.awaitOneCluster(t, 3)
-	return d
 }
+
+// withoutShepherd is what the chart alone must be able to do.
+const withoutShepherd = "shepherd: {enabled: false}\nguard: {enabled: false}"
 
 // values are production's, a test's own over them. Autoscaling is off: the load of a test is not the subject of most of them.
 func (d *deployment) values(t *testing.T, own ...string) release.Values {
 	t.Helper()
-	return release.Values{Files: production, YAML: append([]string{"autoscaling: {enabled: false}", d.clients(t)}, own...)}
+	base := []string{"autoscaling: {enabled: false}", d.clients(t)}
+	if !d.shepherd {
+		base = append(base, withoutShepherd)
+	}
+	return release.Values{Files: production, YAML: append(base, own...)}
 }
 
 // clients are the values that let this machine in, whose connections come from the nodes' addresses.

@@ -60,7 +60,14 @@ func run(m *testing.M) (code int) {
 		}
 	}()
 	suite.cluster = c
-	return m.Run()
+	code = m.Run()
+	if code == 0 && wholeRun() {
+		if err := checkPermissions(ctx, c); err != nil {
+			fmt.Fprintf(os.Stderr, "FAIL: %v\n", err)
+			return 1
+		}
+	}
+	return code
 }
 
 // missing says what this machine lacks to run any test of this package, with the command that helps.

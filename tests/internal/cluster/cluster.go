@@ -135,7 +135,11 @@ func (c *Cluster) create(ctx context.Context, options Options) error {
 		register(c)
 	}
 
-	config := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}}
+	controlPlane, err := audited(dir)
+	if err != nil {
+		return err
+	}
+	config := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{controlPlane}}
 	for range options.Workers {
 		config.Nodes = append(config.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole})
 	}

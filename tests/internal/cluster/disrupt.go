@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -76,6 +77,54 @@ func (c *Cluster) address(ctx context.Context, name string) string {
 	return ""
 }
 
+// CutOff parts a node from the other workers: nothing goes from it, or from its pods, to them or to their pods, or back. The control
+// plane still reaches it, so Kubernetes sees nothing. What it returns undoes it, as often as it is called.
+func (c *Cluster) CutOff(ctx context.Context, node string) (restore func(), err error) {
+	if c.provider == nil {
+		return nil, errNoEngine
+	}
+	var others []string
+	list, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("cutting off node %s: %w", node, err)
+	}
+	workers, err := c.Workers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cutting off node %s: %w", node, err)
+	}
+	for _, worker := range workers {
+		for _, other := range list.Items {
+			if worker.Name != node && other.Name == worker.Name {
+				others = append(append(others, worker.Address), other.Spec.PodCIDRs...)
+			}
+		}
+	}
+	rules := func(ctx context.Context, verb string) error {
+		for _, chain := range []string{"INPUT", "OUTPUT", "FORWARD"} {
+			for _, other := range others {
+				for _, direction := range []string{"--source", "--destination"} {
+					if _, err := c.docker(ctx, "exec", node, "iptables", "--wait", verb, chain, direction, other, "--jump", "DROP"); err != nil {
+						return fmt.Errorf("cutting off node %s: %w", node, err)
+					}
+				}
+			}
+		}
+		return nil
+	}
+	restore = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Request)
+		defer cancel()
+		if err := rules(ctx, "--delete"); err != nil {
+			c.log.Error("a node may still be cut off", "node", node, "error", err)
+		}
+	})
+	if err := rules(ctx, "--insert"); err != nil {
+		restore()
+		return nil, err
+	}
+	return restore, nil
+}
+
 // Kill sends SIGKILL to the first process of a pod's container, from the node: within the container the kernel shields
 // process 1 from it.
 func (c *Cluster) Kill(ctx context.Context, namespace, pod, container string) error {
@@ -118,4 +167,15 @@ func containerID(pod *corev1.Pod, container string) string {
 		}
 	}
 	return ""
+}
+
+// OnNode runs a command on a node.
+func (c *Cluster) OnNode(ctx context.Context, node string, command ...string) error {
+	if c.provider == nil {
+		return errNoEngine
+	}
+	if _, err := c.docker(ctx, append([]string{"exec", node}, command...)...); err != nil {
+		return fmt.Errorf("on node %s: %w", node, err)
+	}
+	return nil
 }

@@ -25,6 +25,10 @@ import (
 const (
 	// QdrantDefault is the image that the chart and the compose file name.
 	QdrantDefault = "docker.io/qdrant/qdrant:v1.18.3-unprivileged"
+	// QdrantRoot is the same server in the image that runs as root by default; the chart's pods run it as anybody.
+	QdrantRoot = "docker.io/qdrant/qdrant:v1.18.3"
+	// Shepherd is what `make image` builds and values-kind.yaml names; no registry has it.
+	Shepherd = "docker.io/library/qdrant-shepherd:dev"
 	// MetricsServer feeds the HorizontalPodAutoscaler in the autoscaling tests.
 	MetricsServer = "registry.k8s.io/metrics-server/metrics-server:v0.9.0"
 )
@@ -62,7 +66,11 @@ func Present(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if _, err := ID(ctx, name); err != nil {
 			missing = append(missing, name)
-			pulls = append(pulls, "docker pull "+name)
+			if name == Shepherd {
+				pulls = append(pulls, "make image")
+			} else {
+				pulls = append(pulls, "docker pull "+name)
+			}
 		}
 	}
 	if len(missing) == 0 {

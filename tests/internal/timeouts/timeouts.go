@@ -40,6 +40,10 @@ var (
 	ScaledUp         = scaled(8 * time.Minute)  // metrics seen, HPA acted, pods joined
 	CollectionGreen  = scaled(3 * time.Minute)  // optimizers done
 	ShardsActive     = scaled(5 * time.Minute)  // every replica Active on every peer
+	Balanced         = scaled(6 * time.Minute)  // new peers got their share, one transfer after the other
+	Drained          = scaled(6 * time.Minute)  // leaving pods gave their shards away and are gone
+	Ended            = time.Minute              // nothing holds the stop of a release that is taken away; a promise, so it does not scale
+	CutOff           = time.Minute              // how long a node is cut off
 	EndpointsSettled = scaled(1 * time.Minute)  // Service endpoints follow the pods
 	Settle           = scaled(10 * time.Second) // the window in which something must NOT happen
 )

@@ -56,6 +56,12 @@ func (s Set) Head(n int) Set {
 	return Set{Words: s.Words[:n], Ranks: s.Ranks[:n], Vectors: s.Vectors[:n]}
 }
 
+// Tail is a set without its first n words.
+func (s Set) Tail(n int) Set {
+	n = min(n, s.Len())
+	return Set{Words: s.Words[n:], Ranks: s.Ranks[n:], Vectors: s.Vectors[n:]}
+}
+
 // Data is a set to load and, disjoint from it, a set to search with.
 type Data struct {
 	Base    Set

@@ -1,0 +1,239 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
+)
+
+// TestShepherdRollouts: Given three peers under shepherd, two copies of each shard, 100,000 vectors and a ledger; When pods are replaced,
+// taken away or cut off in every way that Kubernetes knows; Then they go one at a time, each when its shards are whole elsewhere, and
+// nothing that was acknowledged is lost.
+func TestShepherdRollouts(t *testing.T) {
+	c := requireCluster(t)
+	requireImages(t, c, images.QdrantRoot)
+	d := installShepherd(t, c)
+
+	t.Run("first_install_without_a_restart", func(t *testing.T) {
+		for _, pod := range d.Pods(t) {
+			for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+				assert.Zerof(t, status.RestartCount, "%s of %s", status.Name, pod.Name)
+			}
+		}
+	})
+	t.Run("helm_test_and_commands", func(t *testing.T) {
+		out := d.Test(t)
+		assert.Contains(t, out, "ok")
+		status, _, err := d.command(t.Context(), "status")
+		require.NoError(t, err)
+		for _, pod := range d.Pods(t) {
+			assert.Contains(t, status, pod.Name)
+		}
+		t.Logf("shepherd status:\n%s", status)
+	})
+	l := d.fillLibrary(t)
+
+	var with, without time.Duration
+	t.Run("config_change", func(t *testing.T) {
+		s := l.beginScene(t)
+		with = d.roll(t, "performance: {maxSearchThreads: 2}")
+		s.requireNothingLost(t, 3)
+	})
+	t.Run("image_change", func(t *testing.T) {
+		s := l.beginScene(t)
+		d.roll(t, "image: {tag: v1.18.3}")
+		s.requireNothingLost(t, 3)
+	})
+
+	// Pod 0 can't come back, and an upgrade wants to replace pod 2: Kubernetes lets it go, the stop gate does not.
+	t.Run("held_back_while_another_pod_is_away", func(t *testing.T) {
+		s := l.beginScene(t)
+		away, next := d.Pods(t)[0], d.Pods(t)[2]
+		step(t, away.Name+" can't come back", func() {
+			require.NoError(t, c.Cordon(t.Context(), away.Spec.NodeName, true))
+			t.Cleanup(func() { _ = c.Cordon(context.WithoutCancel(t.Context()), away.Spec.NodeName, false) })
+			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), away.Name, metav1.DeleteOptions{}))
+			require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, away.Name+" is replaced and pending", func(ctx context.Context) error {
+				pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, away.Name, metav1.GetOptions{})
+				if err == nil && (pod.UID == away.UID || pod.Status.Phase != corev1.PodPending) {
+					err = errors.New(kube.PodState(pod))
+				}
+				return err
+			}))
+		})
+		step(t, "an upgrade deletes "+next.Name+", and it is held", func() {
+			d.Upgrade(t, release.Chart, d.values(t, "performance: {maxSearchThreads: 3}"))
+			require.NoError(t, kube.Poll(t.Context(), timeouts.Rollout, next.Name+" is being deleted", func(ctx context.Context) error {
+				pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, next.Name, metav1.GetOptions{})
+				if err == nil && pod.DeletionTimestamp == nil {
+					err = errors.New("not yet")
+				}
+				return err
+			}))
+			require.NoError(t, kube.Steady(t.Context(), 3*timeouts.Settle, next.Name+" goes on running", func(ctx context.Context) error {
+				pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, next.Name, metav1.GetOptions{})
+				if err != nil {
+					return err
+				}
+				for _, status := range pod.Status.ContainerStatuses {
+					if pod.UID != next.UID || status.Name == kube.Container && status.State.Running == nil {
+						return errors.New("it was stopped")
+					}
+				}
+				return nil
+			}))
+			d.awaitLog(t, next.Name, "shepherd-watch", timeouts.Request, "holding the stop")
+			waiting, err := d.metric(t.Context(), next.Name, "shepherd_stop_wait_seconds")
+			require.NoError(t, err)
+			assert.Greater(t, waiting, 10.0, "a held stop says for how long")
+			s.requireWrites(t, "while it is held")
+		})
+		step(t, away.Name+" may come back, and the rollout ends", func() {
+			require.NoError(t, c.Cordon(t.Context(), away.Spec.NodeName, false))
+			d.WaitReady(t, 3)
+		})
+		s.requireNothingLost(t, 3)
+	})
+
+	t.Run("two_nodes_drained_at_once", func(t *testing.T) {
+		s := l.beginScene(t)
+		pods := d.Pods(t)[1:]
+		var drains sync.WaitGroup
+		failed := make(chan error, len(pods))
+		for _, pod := range pods {
+			drains.Go(func() { failed <- d.maintain(t.Context(), pod) })
+		}
+		drains.Wait()
+		close(failed)
+		for err := range failed {
+			require.NoError(t, err)
+		}
+		s.requireNothingLost(t, 3)
+	})
+
+	t.Run("all_pods_deleted_at_once", func(t *testing.T) {
+		s := l.beginScene(t)
+		pods := d.Pods(t)
+		step(t, "delete all, and they go one by one", func() {
+			for _, pod := range pods {
+				require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+			}
+			require.NoError(t, kube.Poll(t.Context(), timeouts.Rollout, "all pods replaced", func(ctx context.Context) error {
+				running, left := 0, 0
+				for _, pod := range pods {
+					now, err := c.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+					if err != nil {
+						continue // gone, and not yet made anew
+					}
+					if now.UID == pod.UID {
+						left++
+					}
+					if kube.Ready(now) {
+						running++
+					}
+				}
+				if left > 0 || running < len(pods) {
+					return fmt.Errorf("%d of the old ones, %d ready", left, running)
+				}
+				return nil
+			}))
+		})
+		s.requireNothingLost(t, 3)
+	})
+
+	t.Run("a_node_cut_off_for_a_minute", func(t *testing.T) {
+		if !c.NodesAreContainers() {
+			t.Skip("SKIP: nodes can be cut off only where they are this machine's containers; unset E2E_KUBECONFIG")
+		}
+		s := l.beginScene(t)
+		node := d.Pods(t)[1].Spec.NodeName
+		step(t, node+" is cut off from the other workers", func() {
+			restore, err := c.CutOff(t.Context(), node)
+			require.NoError(t, err)
+			t.Cleanup(restore)
+			s.requireWrites(t, "while it is cut off")
+			require.NoError(t, kube.Steady(t.Context(), timeouts.CutOff, "nobody is replaced", func(ctx context.Context) error {
+				pods, err := c.Pods(ctx, d.namespace, d.Selector())
+				if err == nil && len(pods) != 3 {
+					err = fmt.Errorf("%d pods", len(pods))
+				}
+				return err
+			}))
+			restore()
+		})
+		s.requireNothingLost(t, 3)
+	})
+
+	// The same rollout of the same chart without shepherd, and on with it again: nothing is left behind either way.
+	t.Run("as_fast_as_without_shepherd", func(t *testing.T) {
+		s := l.beginScene(t)
+		with = min(with, d.roll(t, "performance: {maxSearchThreads: 2}"))
+		d.shepherd = false
+		d.roll(t)
+		without = d.roll(t, "performance: {maxSearchThreads: 3}")
+		d.shepherd = true
+		d.roll(t)
+		t.Logf("FIGURE a rollout of three pods: %.0f s with shepherd, %.0f s without, ratio %.2f", with.Seconds(), without.Seconds(), with.Seconds()/without.Seconds())
+		assert.LessOrEqual(t, with.Seconds(), 1.5*without.Seconds())
+		s.requireNothingLost(t, 3)
+	})
+}
+
+// roll upgrades with values that change every pod, and returns how long it took until the last new one was ready.
+func (d *deployment) roll(t *testing.T, values ...string) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	step(t, fmt.Sprintf("helm upgrade with %q", values), func() {
+		d.Upgrade(t, release.Chart, d.values(t, values...))
+		d.WaitReady(t, 3)
+	})
+	return time.Since(begin)
+}
+
+// maintain drains the node of a pod as `kubectl drain` does, which asks again as long as the budget refuses, and gives the node back.
+func (d *deployment) maintain(ctx context.Context, pod corev1.Pod) error {
+	if err := d.cluster.Cordon(ctx, pod.Spec.NodeName, true); err != nil {
+		return err
+	}
+	defer func() { _ = d.cluster.Cordon(context.WithoutCancel(ctx), pod.Spec.NodeName, false) }()
+	err := kube.Poll(ctx, timeouts.Rollout, "evicting "+pod.Name, func(ctx context.Context) error {
+		return d.cluster.Evict(ctx, d.namespace, pod.Name)
+	})
+	if err != nil {
+		return err
+	}
+	err = kube.Poll(ctx, timeouts.PodGone, pod.Name+" is gone", func(ctx context.Context) error {
+		now, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		if err == nil && now.UID == pod.UID {
+			return errors.New("not yet")
+		}
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.cluster.Cordon(ctx, pod.Spec.NodeName, false); err != nil {
+		return err
+	}
+	_, err = d.cluster.WaitPodReplaced(ctx, d.namespace, pod.Name, pod.UID, timeouts.ClusterFormed)
+	return err
+}
