@@ -36,7 +36,7 @@ func (a *Actor) abandon(ctx context.Context, p topology.Picture, m plan.Move) er
 		}
 		return fmt.Errorf("%w: the empty replica is being made", ErrNotYet)
 	}
-	return a.revive(ctx, a.Cluster(target), m.Shard)
+	return a.revive(ctx, a.Cluster(target), m)
 }
 
 // stillLost refuses what would overwrite a good copy: a recovery with priority "snapshot" makes all other replicas Dead.
@@ -54,9 +54,32 @@ func stillLost(p topology.Picture, m plan.Move) error {
 	return nil
 }
 
+// lookAgain asks right before a recovery what stillLost asks: a snapshot may take minutes, in which the lost peer, or any other with a
+// good copy, may have come back. It is done when the one Active copy is To's.
+func (a *Actor) lookAgain(ctx context.Context, m plan.Move) (done bool, err error) {
+	if a.Look == nil {
+		return false, errors.New("there is no way to look again")
+	}
+	p := a.Look(ctx)
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if ok, why := p.Quorum(); !ok {
+		return false, fmt.Errorf("looking again: %s", why)
+	}
+	if shard, _ := p.Shard(m.Shard.Collection, m.Shard.Shard); p.WholeWithout(shard) && !p.WholeWithout(shard, m.To) {
+		return true, nil
+	}
+	if err := stillLost(p, m); err != nil {
+		return false, fmt.Errorf("looking again: %w", err)
+	}
+	return false, nil
+}
+
 // revive makes the replica of a peer Active with what it has.
-func (a *Actor) revive(ctx context.Context, at Cluster, shard plan.ShardName) error {
+func (a *Actor) revive(ctx context.Context, at Cluster, m plan.Move) error {
 	var name string
+	shard := m.Shard
 	err := a.change(ctx, snapshotTimeout, func(ctx context.Context) (err error) {
 		name, err = at.SnapshotShard(ctx, shard.Collection, shard.Shard)
 		return err
@@ -64,10 +87,14 @@ func (a *Actor) revive(ctx context.Context, at Cluster, shard plan.ShardName) er
 	if err != nil {
 		return err
 	}
-	again := func(ctx context.Context) error { return at.RecoverShard(ctx, shard.Collection, shard.Shard, name) }
-	first := a.change(ctx, snapshotTimeout, again)
-	err = a.change(ctx, snapshotTimeout, again)
-	if err != nil {
+	recover := func() error {
+		if done, err := a.lookAgain(ctx, m); done || err != nil {
+			return err
+		}
+		return a.change(ctx, snapshotTimeout, func(ctx context.Context) error { return at.RecoverShard(ctx, shard.Collection, shard.Shard, name) })
+	}
+	first := recover()
+	if err = recover(); err != nil {
 		err = errors.Join(first, err)
 	}
 	// The snapshot goes in any case: it holds nothing that the replica does not.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/plan"
@@ -48,13 +49,15 @@ type Actor struct {
 	Cluster func(topology.Member) Cluster
 	// Method is how shards travel; empty leaves it to the server.
 	Method string
+	// Look draws a new picture, for what must not rest on the one that a move was planned on.
+	Look func(context.Context) topology.Picture
 	// Allowed is asked right before each change, so that whoever has lost the lead, or has been told to stop, changes nothing more.
 	Allowed func(context.Context) error
 }
 
 // Begin starts a move. No error means that the cluster has accepted it, not that it is done. ErrNotYet is no failure.
 func (a *Actor) Begin(ctx context.Context, p topology.Picture, m plan.Move) error {
-	act := Describe(m)
+	act := m.String()
 	if m.Kind == plan.Abandon {
 		if err := a.abandon(ctx, p, m); err != nil {
 			return fmt.Errorf("%s: %w", act, err)
@@ -76,9 +79,9 @@ func (a *Actor) send(ctx context.Context, to Cluster, m plan.Move) error {
 	collection, shard := m.Shard.Collection, m.Shard.Shard
 	switch m.Kind {
 	case plan.ReplicateShard:
-		return to.ReplicateShard(ctx, collection, shard, m.From, m.To, a.Method)
+		return passing(to.ReplicateShard(ctx, collection, shard, m.From, m.To, a.Method))
 	case plan.MoveShard:
-		return to.MoveShard(ctx, collection, shard, m.From, m.To, a.Method)
+		return passing(to.MoveShard(ctx, collection, shard, m.From, m.To, a.Method))
 	case plan.DropReplica:
 		return to.DropReplica(ctx, collection, shard, m.From)
 	case plan.RemovePeer:
@@ -93,9 +96,18 @@ func (a *Actor) send(ctx context.Context, to Cluster, m plan.Move) error {
 	}
 }
 
+// passing makes the refusal of a source that has not put away the transfer before this one ErrNotYet: until then its replica is neither
+// the plain one nor the one that is being sent.
+func passing(err error) error {
+	if answer, ok := errors.AsType[*qdrant.Error](err); ok && answer.Status == http.StatusBadRequest && strings.Contains(answer.Message, "queue proxy shard") {
+		return errors.Join(ErrNotYet, err)
+	}
+	return err
+}
+
 // Abort ends a transfer that cannot end by itself. The source keeps its replica.
 func (a *Actor) Abort(ctx context.Context, p topology.Picture, shard plan.ShardName, from, to qdrant.PeerID) error {
-	act := fmt.Sprintf("aborting the transfer of shard %s from peer %d to peer %d", Shard(shard), from, to)
+	act := fmt.Sprintf("aborting the transfer of shard %s from peer %d to peer %d", shard, from, to)
 	asked, err := Spokesman(p, plan.Move{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", act, err)
@@ -140,27 +152,6 @@ func Spokesman(p topology.Picture, m plan.Move) (topology.Member, error) {
 	leads := slices.IndexFunc(found, func(member topology.Member) bool { return member.Raft.Leader == member.ID })
 	return found[max(leads, 0)], nil
 }
-
-// Describe says what a move does, as the start of a sentence about it.
-func Describe(m plan.Move) string {
-	switch m.Kind {
-	case plan.ReplicateShard:
-		return fmt.Sprintf("replicating shard %s from peer %d to peer %d", Shard(m.Shard), m.From, m.To)
-	case plan.MoveShard:
-		return fmt.Sprintf("moving shard %s from peer %d to peer %d", Shard(m.Shard), m.From, m.To)
-	case plan.DropReplica:
-		return fmt.Sprintf("dropping the replica of shard %s on peer %d", Shard(m.Shard), m.From)
-	case plan.Abandon:
-		return fmt.Sprintf("giving up the copy of shard %s on peer %d for an empty one on peer %d", Shard(m.Shard), m.From, m.To)
-	case plan.RemovePeer:
-		return fmt.Sprintf("removing peer %d", m.From)
-	default:
-		return string(m.Kind)
-	}
-}
-
-// Shard writes the name of a shard as people type it, COLLECTION/SHARD.
-func Shard(s plan.ShardName) string { return fmt.Sprintf("%s/%d", s.Collection, s.Shard) }
 
 // refused reports whether the server itself answered with the status.
 func refused(err error, status int) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,16 +20,23 @@ import (
 
 // actor is one that reaches the servers of the cluster by their pods' names.
 func actor(c *qdranttest.Cluster) *act.Actor {
-	return &act.Actor{Cluster: func(m topology.Member) act.Cluster { return qdrant.New(c.Server(m.Ordinal).URL(), "") }}
+	return &act.Actor{
+		Cluster: func(m topology.Member) act.Cluster { return qdrant.New(c.Server(m.Ordinal).URL(), "") },
+		Look:    func(ctx context.Context) topology.Picture { return observe(ctx, c) },
+	}
 }
 
 func look(t *testing.T, c *qdranttest.Cluster) topology.Picture {
 	t.Helper()
+	return observe(t.Context(), c)
+}
+
+func observe(ctx context.Context, c *qdranttest.Cluster) topology.Picture {
 	var targets []topology.Target
 	for _, s := range c.Servers() {
 		targets = append(targets, topology.Target{Pod: s.Name(), Ordinal: s.Ordinal(), Reader: qdrant.New(s.URL(), "")})
 	}
-	p, _ := topology.Observe(t.Context(), targets, time.Second)
+	p, _ := topology.Observe(ctx, targets, time.Second)
 	return p
 }
 
@@ -75,7 +83,7 @@ func TestBegin(t *testing.T) {
 		c.Place("c", 0, 0, 1)
 		err := actor(c).Begin(t.Context(), look(t, c), plan.Move{Kind: plan.RemovePeer, From: id(c, 1)})
 		require.ErrorIs(t, err, act.ErrNotYet)
-		assert.ErrorContains(t, err, "removing peer 1002: ")
+		assert.ErrorContains(t, err, "remove peer 1002 from the cluster: ")
 		assert.Len(t, c.Members(), 3)
 	})
 	t.Run("any other refusal is an error with the server's words", func(t *testing.T) {
@@ -87,7 +95,20 @@ func TestBegin(t *testing.T) {
 		answer, ok := errors.AsType[*qdrant.Error](err)
 		require.True(t, ok, "%v", err)
 		assert.Equal(t, http.StatusBadRequest, answer.Status)
-		assert.ErrorContains(t, err, "dropping the replica of shard c/0 on peer 1001: ")
+		assert.ErrorContains(t, err, "drop c/0 on peer 1001: ")
+	})
+	t.Run("a source that still puts away its last transfer is asked again", func(t *testing.T) {
+		t.Parallel()
+		c := qdranttest.Start(t, 3, qdranttest.Options{})
+		c.Place("c", 0, 0)
+		p := look(t, c)
+		for _, s := range c.Servers() {
+			s.Fail(http.MethodPost, "/collections/c/cluster", http.StatusBadRequest, "Shard 0 is not a local or queue proxy shard")
+		}
+		for _, kind := range []plan.Kind{plan.MoveShard, plan.ReplicateShard} {
+			err := actor(c).Begin(t.Context(), p, plan.Move{Kind: kind, Shard: zero, From: id(c, 0), To: id(c, 1)})
+			require.ErrorIs(t, err, act.ErrNotYet, kind)
+		}
 	})
 	t.Run("nothing is sent once it is not allowed", func(t *testing.T) {
 		t.Parallel()
@@ -154,6 +175,41 @@ func TestAbandon(t *testing.T) {
 		c.Server(2).Stop()
 		assert.ErrorContains(t, actor(c).Begin(t.Context(), look(t, c), m), "there is an Active copy")
 		assert.Empty(t, c.Changes())
+	})
+	t.Run("nor when a good copy comes back while the snapshot is made", func(t *testing.T) {
+		t.Parallel()
+		c, m := lost(t)
+		a := actor(c)
+		require.ErrorIs(t, a.Begin(t.Context(), look(t, c), m), act.ErrNotYet)
+		p := look(t, c)
+		require.NoError(t, c.Server(2).Start())
+		assert.ErrorContains(t, a.Begin(t.Context(), p, m), "looking again: ")
+		assert.Equal(t, "Active", c.States("c", 0)[2])
+		for _, change := range c.Changes() {
+			assert.NotContains(t, change.Path, "recover")
+		}
+		assert.Equal(t, "DELETE", c.Changes()[len(c.Changes())-1].Method, "the snapshot is deleted all the same")
+	})
+	t.Run("nor between the two recoveries", func(t *testing.T) {
+		t.Parallel()
+		c, m := lost(t)
+		a := actor(c)
+		require.ErrorIs(t, a.Begin(t.Context(), look(t, c), m), act.ErrNotYet)
+		p, looks := look(t, c), 0
+		a.Look = func(ctx context.Context) topology.Picture {
+			if looks++; looks == 2 {
+				assert.NoError(t, c.Server(2).Start())
+			}
+			return observe(ctx, c)
+		}
+		require.Error(t, a.Begin(t.Context(), p, m))
+		recoveries := 0
+		for _, change := range c.Changes() {
+			if strings.Contains(change.Path, "recover") {
+				recoveries++
+			}
+		}
+		assert.Equal(t, 1, recoveries)
 	})
 	t.Run("nor of a peer that has come back", func(t *testing.T) {
 		t.Parallel()

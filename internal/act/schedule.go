@@ -17,8 +17,9 @@ func LimitsFor(limit, peers int) Limits {
 	return Limits{Transfers: limit, PerPeer: (limit + peers - 1) / peers}
 }
 
-// Schedule picks the moves that may begin now, in the plan's order; running are the moves and transfers that are under way. Transfers go up to the limits; drops and removals go one at a
-// time. A shard has one move at a time, and a move waits for all that come before it in the plan and have to do with it.
+// Schedule picks the moves that begin now from those that may as far as the plan goes (plan.Plan.Now, which has one for each shard), in
+// its order; running are the moves and transfers that are under way. Transfers go up to the limits; drops and removals go one at a time.
+// Nothing is begun on a shard, and no peer is removed, that something runs on.
 func Schedule(moves, running []plan.Move, limits Limits) []plan.Move {
 	s := schedule{
 		shards: map[plan.ShardName]bool{}, peers: map[qdrant.PeerID]bool{},
@@ -34,7 +35,6 @@ func Schedule(moves, running []plan.Move, limits Limits) []plan.Move {
 			s.occupy(m)
 			now = append(now, m)
 		}
-		s.touch(m)
 	}
 	return now
 }

@@ -97,7 +97,7 @@ func TestSchedule(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, c.want, Schedule(c.moves, c.running, c.limits))
+			assert.Equal(t, c.want, Schedule(plan.Plan{Moves: c.moves}.Now(), c.running, c.limits))
 		})
 	}
 }
@@ -123,7 +123,7 @@ func TestScheduleKeepsItsLimits(t *testing.T) {
 		var running []plan.Move
 		// What is begun runs on, and the same plan is scheduled again: the limits hold for all of it.
 		for range 3 {
-			running = append(running, Schedule(moves, running, limits)...)
+			running = append(running, Schedule(plan.Plan{Moves: moves}.Now(), running, limits)...)
 		}
 		shards, in, out := map[plan.ShardName]int{}, map[qdrant.PeerID]int{}, map[qdrant.PeerID]int{}
 		count, changes := 0, 0

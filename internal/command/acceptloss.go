@@ -82,16 +82,15 @@ func confirmed(s *settings) bool {
 
 // loss says what giving up the shard means. It is refused where there is nothing to give up, or where nobody can tell.
 func loss(p topology.Picture, name plan.ShardName) (string, error) {
-	text := fmt.Sprintf("%s/%d", name.Collection, name.Shard)
 	if ok, why := p.Quorum(); !ok {
-		return "", fmt.Errorf("looking at shard %s: %s; a majority must answer before anything can be given up", text, why)
+		return "", fmt.Errorf("looking at shard %s: %s; a majority must answer before anything can be given up", name, why)
 	}
 	shard, known := p.Shard(name.Collection, name.Shard)
 	if !known {
-		return "", fmt.Errorf("looking at shard %s: no peer knows it", text)
+		return "", fmt.Errorf("looking at shard %s: no peer knows it", name)
 	}
 	if p.WholeWithout(shard) {
-		return "", fmt.Errorf("looking at shard %s: a peer that answers has an Active copy, so nothing is lost", text)
+		return "", fmt.Errorf("looking at shard %s: a peer that answers has an Active copy, so nothing is lost", name)
 	}
 	var copies []string
 	for _, r := range shard.Replicas {
@@ -103,9 +102,9 @@ func loss(p topology.Picture, name plan.ShardName) (string, error) {
 		}
 	}
 	if len(copies) == 0 {
-		return text + ": no peer has a copy", nil
+		return "", fmt.Errorf("looking at shard %s: no peer has a replica of it, so there is none to go on with; only the collection as a whole can be deleted or restored", name)
 	}
-	return text + ": its copies are on " + strings.Join(copies, "; and on "), nil
+	return name.String() + ": its copies are on " + strings.Join(copies, "; and on "), nil
 }
 
 // addLosses adds shards to the list, and leaves what is there as it is.
@@ -116,7 +115,7 @@ func addLosses(list string, shards []plan.ShardName) string {
 	}
 	for _, shard := range shards {
 		if !listed[shard] {
-			list += fmt.Sprintf("%s/%d\n", shard.Collection, shard.Shard)
+			list += shard.String() + "\n"
 			listed[shard] = true
 		}
 	}

@@ -27,7 +27,7 @@ func tendCommand(b builder) *cobra.Command {
 		f.number(&s.confirm, "confirm", 3, "how often in a row a situation must be seen before anything is changed")
 		f.number(&s.maxConcurrentTransfers, "max-concurrent-transfers", 1, "shard transfers at a time")
 		f.text(&s.transferMethod, "transfer-method", "", "stream_records, snapshot or wal_delta (default: the server decides)")
-		f.yes(&s.dryRun, "dry-run", false, "log what would be done, and change nothing")
+		f.yes(&s.dryRun, "dry-run", false, "log what would be done, and change nothing but what guard goes by")
 	}
 	return b.command("tend", "Drain, mend and even out the whole cluster (one at a time)", noArgs, define, runTend)
 }

@@ -47,7 +47,7 @@ func Connect() (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the API server: %w", err)
 	}
-	// Each second a pod that waits to start reads every claim by its name; client-go's own limit of 5 a second would hold it up.
+	// A pod that starts reads every claim by its name; client-go's own limit of 5 a second would hold it up.
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "qdrant-shepherd"
 	api, err := kubernetes.NewForConfig(config)

@@ -165,6 +165,7 @@ func TestDeletePodNamesTheUID(t *testing.T) {
 	deletion, ok := api.Actions()[0].(clienttesting.DeleteActionImpl)
 	require.True(t, ok)
 	assert.EqualValues(t, "uid-of-x", *deletion.DeleteOptions.Preconditions.UID)
+	assert.Nil(t, deletion.DeleteOptions.GracePeriodSeconds, "the pod's own grace period stands")
 	require.NoError(t, client.DeletePod(t.Context(), "q-0", "uid-of-x"), "a pod that is gone already is no error")
 	refuse(api, "delete", "pods")
 	require.ErrorContains(t, client.DeletePod(t.Context(), "q-0", "uid-of-x"), "deleting pod q-0")
@@ -259,8 +260,8 @@ func TestState(t *testing.T) {
 	t.Parallel()
 	api := release()
 	client := New(api, names)
-	require.NoError(t, client.SetState(t.Context(), map[string]string{"minReplicas": "3"}))
-	require.NoError(t, client.SetState(t.Context(), map[string]string{"minReplicas": "3"}))
+	require.NoError(t, client.UpdateState(t.Context(), setting("minReplicas", "3")))
+	require.NoError(t, client.UpdateState(t.Context(), setting("minReplicas", "3")))
 
 	state, err := client.State(t.Context())
 
@@ -268,6 +269,10 @@ func TestState(t *testing.T) {
 	assert.Equal(t, map[string]string{"guard": "kept", "minReplicas": "3"}, state)
 	updates := slices.DeleteFunc(api.Actions(), func(a clienttesting.Action) bool { return a.GetVerb() != "update" })
 	assert.Len(t, updates, 1, "nothing is written where nothing changes")
+}
+
+func setting(key, value string) func(map[string]string) {
+	return func(data map[string]string) { data[key] = value }
 }
 
 func TestStateIsChangedAgainAfterAConflict(t *testing.T) {
@@ -281,7 +286,7 @@ func TestStateIsChangedAgainAfterAConflict(t *testing.T) {
 		return false, nil, nil
 	})
 
-	require.NoError(t, New(api, names).SetState(t.Context(), map[string]string{"whole": "true"}))
+	require.NoError(t, New(api, names).UpdateState(t.Context(), setting("whole", "true")))
 
 	assert.Equal(t, 2, tries)
 }
@@ -452,7 +457,7 @@ func TestCallsAreThoseThatRolesGrant(t *testing.T) {
 	mustAll(t,
 		second(client.StatefulSet(ctx)), second(client.Pod(ctx, "q-0")), second(client.Claims(ctx, 2)), second(client.Pods(ctx)),
 		client.AnnotateClaim(ctx, 0, nil), second(client.Permit().Holder(ctx)),
-		client.SetState(ctx, map[string]string{"whole": "true"}),
+		client.UpdateState(ctx, setting("whole", "true")),
 	)
 	_, _, err := client.Permit().Take(ctx, "q-0", time.Minute)
 	mustAll(t, err, client.Permit().Release(ctx, "q-0"))

@@ -1,8 +1,10 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -58,6 +60,9 @@ func readPod(names Names, object *corev1.Pod) Pod {
 		Node:     object.Spec.NodeName,
 		Zone:     object.Labels[corev1.LabelTopologyZone],
 		Created:  object.CreationTimestamp.Time,
+	}
+	if seconds := object.DeletionGracePeriodSeconds; seconds != nil {
+		pod.DeletionGrace = time.Duration(*seconds) * time.Second
 	}
 	if owner := metav1.GetControllerOf(object); owner != nil && owner.Kind == "StatefulSet" {
 		pod.OwnerUID = string(owner.UID)
@@ -118,7 +123,7 @@ func readClaim(names Names, object *corev1.PersistentVolumeClaim) (Claim, error)
 	if text, found := object.Annotations[AnnotationStarts]; found {
 		claim.Starts, err = strconv.Atoi(text)
 		if err != nil || claim.Starts < 0 {
-			return claim, fmt.Errorf("reading claim %s: annotation %s is %q, which is no number of starts", object.Name, AnnotationStarts, text)
+			return claim, &unreadable{claim: object.Name, annotation: AnnotationStarts, text: text, wanted: "number of starts"}
 		}
 	}
 	return claim, nil
@@ -134,9 +139,22 @@ func peerAnnotation(object *corev1.PersistentVolumeClaim, key string) (qdrant.Pe
 	}
 	id, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || id == 0 {
-		return 0, fmt.Errorf("reading claim %s: annotation %s is %q, which is no peer id", object.Name, key, text)
+		return 0, &unreadable{claim: object.Name, annotation: key, text: text, wanted: "peer id"}
 	}
 	return qdrant.PeerID(id), nil
+}
+
+// unreadable is an annotation that holds something else than it should.
+type unreadable struct{ claim, annotation, text, wanted string }
+
+func (u *unreadable) Error() string {
+	return fmt.Sprintf("reading claim %s: annotation %s is %q, which is no %s", u.claim, u.annotation, u.text, u.wanted)
+}
+
+// IsUnreadable says that a claim was read, and that one of its annotations makes no sense.
+func IsUnreadable(err error) bool {
+	var u *unreadable
+	return errors.As(err, &u)
 }
 
 // PeerText is how a peer's id is written in an annotation.

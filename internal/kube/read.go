@@ -122,7 +122,7 @@ func (c *Client) zone(ctx context.Context, node string) (string, error) {
 func (c *Client) Claims(ctx context.Context, upTo int) ([]Claim, error) {
 	var claims []Claim
 	for ordinal := range upTo {
-		claim, found, err := c.claim(ctx, ordinal)
+		claim, found, err := c.Claim(ctx, ordinal)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +133,9 @@ func (c *Client) Claims(ctx context.Context, upTo int) ([]Claim, error) {
 	return claims, nil
 }
 
-func (c *Client) claim(ctx context.Context, ordinal int) (Claim, bool, error) {
+// Claim reads the data claim of an ordinal; it reports whether there is one. IsUnreadable tells an annotation that can't be read from an
+// API server that can't be asked.
+func (c *Client) Claim(ctx context.Context, ordinal int) (claim Claim, found bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	name := c.names.Claim(ordinal)
@@ -144,7 +146,7 @@ func (c *Client) claim(ctx context.Context, ordinal int) (Claim, bool, error) {
 	if err != nil {
 		return Claim{}, false, fmt.Errorf("reading claim %s: %w", name, err)
 	}
-	claim, err := readClaim(c.names, object)
+	claim, err = readClaim(c.names, object)
 	return claim, true, err
 }
 

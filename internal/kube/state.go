@@ -23,12 +23,8 @@ func (c *Client) State(ctx context.Context) (map[string]string, error) {
 	return object.Data, nil
 }
 
-// SetState sets keys of the state ConfigMap and leaves the others as they are. Nothing is written when nothing changes.
-func (c *Client) SetState(ctx context.Context, values map[string]string) error {
-	return c.UpdateState(ctx, func(data map[string]string) { maps.Copy(data, values) })
-}
-
-// UpdateState lets change edit the data of the state ConfigMap, again if someone else has written in between.
+// UpdateState lets change edit the data of the state ConfigMap, again if someone else has written in between. Nothing is written when
+// nothing changes.
 func (c *Client) UpdateState(ctx context.Context, change func(data map[string]string)) error {
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		ctx, cancel := bounded(ctx)

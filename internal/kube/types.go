@@ -77,6 +77,8 @@ type Pod struct {
 	Ordinal  int
 	Ready    bool
 	Deleting bool
+	// DeletionGrace is what a pod that is being deleted was given to stop, which whoever deletes it may make shorter; 0 if it is not.
+	DeletionGrace time.Duration
 	// Starting: its init container has not ended, so the server has not run yet.
 	Starting bool
 	// Restarts of the server's container, and whether it waits to be started again after it failed.

@@ -7,14 +7,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/topology"
 )
 
-// Apply is the picture after the move, if it goes well and nothing else happens. The picture given stays as it is.
-func Apply(p topology.Picture, m Move) topology.Picture {
-	p = clone(p)
-	apply(&p, m)
-	return p
-}
-
-// apply changes the picture itself.
+// apply makes of the picture what it is after the move, if that goes well and nothing else happens.
 func apply(p *topology.Picture, m Move) {
 	if m.Kind == RemovePeer {
 		removePeer(p, m.From)

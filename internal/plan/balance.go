@@ -42,7 +42,7 @@ func (d *draft) dropSurplus(s *shard) {
 				d.loads.compare(d.wish.Strategy, s.name.Collection, a, b),
 				cmp.Compare(a, b))
 		})
-		d.do(s, Move{Kind: DropReplica, From: surplus, Why: "balance"})
+		d.do(s, Move{Kind: DropReplica, From: surplus, Why: WhyBalance})
 	}
 }
 
@@ -67,7 +67,7 @@ func (d *draft) arrange(i *item) {
 					crowded++
 				}
 				if best.Kind == "" || crowded < least {
-					best, least = Move{Kind: MoveShard, From: from, To: to, Why: "balance"}, crowded
+					best, least = Move{Kind: MoveShard, From: from, To: to, Why: WhyBalance}, crowded
 				}
 			}
 		}

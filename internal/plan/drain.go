@@ -31,7 +31,7 @@ func (d *draft) repair() {
 			if !found {
 				break
 			}
-			d.do(s, Move{Kind: ReplicateShard, From: from, To: to, Why: "repair"})
+			d.do(s, Move{Kind: ReplicateShard, From: from, To: to, Why: WhyRepair})
 		}
 	}
 }
@@ -66,7 +66,7 @@ func (d *draft) drain() {
 func (d *draft) vacate(s *shard, leaver qdrant.PeerID) {
 	wanted := min(s.factor, d.remaining())
 	if lasting := d.lasting(s); lasting > 0 && lasting >= wanted {
-		d.do(s, Move{Kind: DropReplica, From: leaver, Why: "drain"})
+		d.do(s, Move{Kind: DropReplica, From: leaver, Why: WhyDrain})
 		return
 	}
 	from, found := d.source(s)
@@ -90,7 +90,7 @@ func (d *draft) vacate(s *shard, leaver qdrant.PeerID) {
 		d.block(Block{Shard: s.name, Peer: leaver, Reason: d.unplaceable(s, leaver)})
 		return
 	}
-	d.do(s, Move{Kind: kind, From: from, To: to, Why: "drain"})
+	d.do(s, Move{Kind: kind, From: from, To: to, Why: WhyDrain})
 }
 
 // copiesStaying counts the replicas on peers that stay, whatever their state.

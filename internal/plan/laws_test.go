@@ -14,6 +14,8 @@ import (
 func requireLawful(t require.TestingT, p topology.Picture, w Wish, plan Plan) {
 	now := clone(p)
 	for n, m := range plan.Moves {
+		require.Contains(t, Kinds(), m.Kind)
+		require.Contains(t, m.Kind.Whys(), m.Why)
 		if why := unlawful(p, now, w, m); why != "" {
 			require.Empty(t, why, "move %d of %v", n, lines(plan.Moves))
 		}
@@ -147,7 +149,7 @@ func unlawfulRemoval(now topology.Picture, w Wish, id qdrant.PeerID) string {
 			}
 		}
 	}
-	if ok, why := Apply(now, Move{Kind: RemovePeer, From: id}).Quorum(); !ok {
+	if ok, why := applied(now, []Move{{Kind: RemovePeer, From: id}}).Quorum(); !ok {
 		return "without the peer there is no quorum: " + why
 	}
 	return ""

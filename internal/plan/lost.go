@@ -35,7 +35,7 @@ func (d *draft) replaceLost() {
 				continue
 			}
 			if d.lasting(s) > 0 {
-				d.do(s, Move{Kind: DropReplica, From: lost, Why: "lost"})
+				d.do(s, Move{Kind: DropReplica, From: lost, Why: WhyLost})
 				continue
 			}
 			if _, leaving := d.source(s); leaving {
@@ -66,7 +66,7 @@ func (d *draft) giveUp(s *shard, gone qdrant.PeerID, reason string) {
 		d.block(Block{Shard: s.name, Peer: gone, Reason: fmt.Sprintf("shard %s is given up, and no peer can take it over now", s.name)})
 		return
 	}
-	d.do(s, Move{Kind: Abandon, From: d.abandoned(s, gone), To: to, Why: "lost"})
+	d.do(s, Move{Kind: Abandon, From: d.abandoned(s, gone), To: to, Why: WhyLost})
 }
 
 // heir is the peer that goes on with a shard that is given up: the one that the attempt before this one chose, else the live one with the
@@ -124,7 +124,7 @@ func (d *draft) forget() {
 		}
 		removePeer(&d.picture, id)
 		d.live[id] = false
-		d.moves = append(d.moves, Move{Kind: RemovePeer, From: id, Why: "forget"})
+		d.moves = append(d.moves, Move{Kind: RemovePeer, From: id, Why: WhyForget})
 	}
 }
 

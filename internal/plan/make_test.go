@@ -384,7 +384,7 @@ func TestApply(t *testing.T) {
 			t.Parallel()
 			test.move.Shard = ShardName{"a", 0}
 			p := drawn(t, "1 2 3", test.before)
-			after := Apply(p, test.move)
+			after := applied(p, []Move{test.move})
 			want := drawn(t, "1 2 3", test.after)
 			if test.move.Kind == Abandon {
 				want.Collections[0].Shards[0].Replicas[1].Points = 0
@@ -399,7 +399,7 @@ func TestApply(t *testing.T) {
 	t.Run("remove the leader", func(t *testing.T) {
 		t.Parallel()
 		p := drawn(t, "1 2 3")
-		after := Apply(p, Move{Kind: RemovePeer, From: 3})
+		after := applied(p, []Move{{Kind: RemovePeer, From: 3}})
 		ok, why := after.Quorum()
 		assert.True(t, ok, why)
 		assert.Len(t, after.Members, 2)

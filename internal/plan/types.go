@@ -68,22 +68,60 @@ type Move struct {
 	To    qdrant.PeerID
 	// Bytes is the size of what has to travel; 0 where nothing does, or nobody knows.
 	Bytes int64
-	// Why is one of repair, drain, lost, balance, forget.
+	// Why is one of its kind's Whys.
 	Why string
 }
 
-func (m Move) String() string {
-	switch m.Kind {
+// What moves are made for.
+const (
+	WhyLost    = "lost"
+	WhyRepair  = "repair"
+	WhyDrain   = "drain"
+	WhyForget  = "forget"
+	WhyBalance = "balance"
+)
+
+// Kinds are all kinds of moves.
+func Kinds() []Kind { return []Kind{ReplicateShard, MoveShard, DropReplica, RemovePeer, Abandon} }
+
+// Whys are all that moves of the kind may be made for.
+func (k Kind) Whys() []string {
+	switch k {
 	case ReplicateShard:
-		return fmt.Sprintf("copy shard %s from peer %s to peer %s", m.Shard, m.From, m.To)
+		return []string{WhyRepair, WhyDrain}
 	case MoveShard:
-		return fmt.Sprintf("move shard %s from peer %s to peer %s", m.Shard, m.From, m.To)
+		return []string{WhyDrain, WhyBalance}
 	case DropReplica:
-		return fmt.Sprintf("drop shard %s on peer %s", m.Shard, m.From)
+		return []string{WhyLost, WhyDrain, WhyBalance}
+	case RemovePeer:
+		return []string{WhyForget}
 	case Abandon:
-		return fmt.Sprintf("give up shard %s on peer %s for what peer %s has", m.Shard, m.From, m.To)
+		return []string{WhyLost}
 	default:
-		return fmt.Sprintf("remove peer %s", m.From)
+		return nil
+	}
+}
+
+// String is the move in words, with the peers' ids.
+func (m Move) String() string {
+	return Words(m.Kind, m.Shard.String(), "peer "+m.From.String(), "peer "+m.To.String())
+}
+
+// Words is a move in words; whoever tells people of it calls the shard and the peers what they know them by.
+func Words(kind Kind, shard, from, to string) string {
+	switch kind {
+	case ReplicateShard:
+		return fmt.Sprintf("copy %s from %s to %s", shard, from, to)
+	case MoveShard:
+		return fmt.Sprintf("move %s from %s to %s", shard, from, to)
+	case DropReplica:
+		return fmt.Sprintf("drop %s on %s", shard, from)
+	case Abandon:
+		return fmt.Sprintf("give up %s on %s, and begin it empty on %s", shard, from, to)
+	case RemovePeer:
+		return fmt.Sprintf("remove %s from the cluster", from)
+	default:
+		return fmt.Sprintf("%s %s %s %s", kind, shard, from, to)
 	}
 }
 

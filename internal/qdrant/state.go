@@ -28,6 +28,8 @@ type CollectionState struct {
 	ReplicationFactor      int
 	ShardNumber            int
 	WriteConsistencyFactor int
+	// Shards are all there are, in order; one that has lost its last replica is only here.
+	Shards []ShardID
 	// Replicas are in order of shard, then peer.
 	Replicas  []Replica
 	Transfers []Transfer
@@ -116,6 +118,7 @@ func (w wireCollection) state(self PeerID) CollectionState {
 		Resharding:             len(w.Resharding) > 0,
 	}
 	for _, shard := range w.Shards {
+		state.Shards = append(state.Shards, shard.ID)
 		for peer, replicaState := range shard.States {
 			replica := Replica{Shard: shard.ID, ShardKey: shardKey(shard.Key), Peer: peer, State: replicaState}
 			// A server without cluster mode does not tell its id, but has no replicas other than its own.
@@ -127,6 +130,7 @@ func (w wireCollection) state(self PeerID) CollectionState {
 			state.Replicas = append(state.Replicas, replica)
 		}
 	}
+	slices.Sort(state.Shards)
 	slices.SortFunc(state.Replicas, func(a, b Replica) int {
 		return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Peer, b.Peer))
 	})

@@ -25,7 +25,8 @@ func TestState(t *testing.T) {
 				"replicate_states":{"22":"Partial","11":"Active"}}],
 			"transfers":[{"shard_id":0,"from":11,"to":22,"sync":true,"method":"stream_records","comment":"transferring"}],"resharding":[]},
 			{"id":"keyed","config":{"params":{"shard_number":1,"replication_factor":1,"write_consistency_factor":1}},
-			"shards":[{"id":3,"key":"eu","local":null,"replicate_states":{"11":"Initializing"}}],
+			"shards":[{"id":3,"key":"eu","local":null,"replicate_states":{"11":"Initializing"}},
+				{"id":5,"key":"us","local":null,"replicate_states":{}}],
 			"transfers":[],"resharding":[{"shard_id":4,"peer_id":11}]}]},
 		"cluster":{"enabled":true,"status":{"peer_id":11,"term":1}}},"status":"ok","time":0.1}`)
 
@@ -37,11 +38,13 @@ func TestState(t *testing.T) {
 		Collections: []qdrant.CollectionState{
 			{
 				Name: "keyed", ReplicationFactor: 1, ShardNumber: 1, WriteConsistencyFactor: 1, Resharding: true,
+				Shards:    []qdrant.ShardID{3, 5},
 				Replicas:  []qdrant.Replica{{Shard: 3, ShardKey: "eu", Peer: 11, State: qdrant.Initializing, Local: true}},
 				Transfers: []qdrant.Transfer{},
 			},
 			{
 				Name: "words", ReplicationFactor: 2, ShardNumber: 2, WriteConsistencyFactor: 1,
+				Shards: []qdrant.ShardID{0, 1},
 				Replicas: []qdrant.Replica{
 					{Shard: 0, Peer: 11, State: qdrant.Active, Points: 98, Bytes: 14112, Local: true},
 					{Shard: 0, Peer: 22, State: qdrant.Partial},

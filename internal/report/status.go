@@ -288,7 +288,7 @@ func transfers(p topology.Picture) []Transfer {
 		for _, s := range c.Shards {
 			for _, t := range s.Transfers {
 				list = append(list, Transfer{
-					Shard: fmt.Sprintf("%s/%d", c.Name, s.ID), From: call(p, t.From), To: call(p, t.To), Method: t.Method, Comment: t.Comment,
+					Shard: plan.ShardName{Collection: c.Name, Shard: s.ID}.String(), From: call(p, t.From), To: call(p, t.To), Method: t.Method, Comment: t.Comment,
 				})
 			}
 		}
@@ -301,7 +301,7 @@ func moves(p topology.Picture, planned []plan.Move) []Move {
 	for _, m := range planned {
 		move := Move{Kind: m.Kind, From: call(p, m.From), Bytes: m.Bytes, Why: m.Why}
 		if m.Kind != plan.RemovePeer {
-			move.Shard = fmt.Sprintf("%s/%d", m.Shard.Collection, m.Shard.Shard)
+			move.Shard = m.Shard.String()
 		}
 		if m.To != 0 {
 			move.To = call(p, m.To)

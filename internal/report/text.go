@@ -180,21 +180,7 @@ func describe(moves []Move) []string {
 
 // String says what a move does and why.
 func (m Move) String() string {
-	var text string
-	switch m.Kind {
-	case plan.ReplicateShard:
-		text = fmt.Sprintf("copy %s from %s to %s", m.Shard, m.From, m.To)
-	case plan.MoveShard:
-		text = fmt.Sprintf("move %s from %s to %s", m.Shard, m.From, m.To)
-	case plan.DropReplica:
-		text = fmt.Sprintf("drop %s on %s", m.Shard, m.From)
-	case plan.Abandon:
-		text = fmt.Sprintf("give up %s on %s, and begin it empty on %s", m.Shard, m.From, m.To)
-	case plan.RemovePeer:
-		text = fmt.Sprintf("remove %s from the cluster", m.From)
-	default:
-		text = fmt.Sprintf("%s %s %s %s", m.Kind, m.Shard, m.From, m.To)
-	}
+	text := plan.Words(m.Kind, m.Shard, m.From, m.To)
 	if m.Bytes > 0 {
 		text += ", " + size(m.Bytes)
 	}

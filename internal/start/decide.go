@@ -37,6 +37,18 @@ var table = []row{
 		},
 	},
 	{
+		name: "the own claim can't be read", when: []condition{garbled}, then: WaitUnreadable,
+		why: func(s Situation) string {
+			return s.APIWhy + ": put the annotation right; it says which peer's volume this should be, so it is not passed over"
+		},
+	},
+	{
+		name: "the API server refuses", when: []condition{denied}, then: WaitKubernetes,
+		why: func(s Situation) string {
+			return "the API server, which knows what the volume should hold, answers that this pod may not ask (" + s.APIWhy + "): give its service account the chart's role"
+		},
+	},
+	{
 		name: "the API server is away", when: []condition{not(reached)}, then: WaitKubernetes,
 		why: func(s Situation) string {
 			if s.Volume.State.Exists {
@@ -144,6 +156,8 @@ func not(c condition) condition { return func(s Situation) bool { return !c(s) }
 func corrupt(s Situation) bool          { return s.Corrupt != "" }
 func reached(s Situation) bool          { return s.API == Reached }
 func awayForLong(s Situation) bool      { return s.API == AwayForLong }
+func denied(s Situation) bool           { return s.API == Denied }
+func garbled(s Situation) bool          { return s.API == Garbled }
 func first(s Situation) bool            { return s.Ordinal == 0 }
 func state(s Situation) bool            { return s.Volume.State.Exists }
 func marked(s Situation) bool           { return s.Claim.Marked() && !cutShort(s) }

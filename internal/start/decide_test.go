@@ -37,7 +37,7 @@ func everySituation(yield func(Situation)) {
 		d := &dice{n: n, sides: 1}
 		s := Situation{
 			Ordinal: pick(d, 0, 1, 2), URI: "http://q-0:6335", Fallback: "http://q-9:6335",
-			API:     pick(d, Reached, Away, AwayForLong),
+			API:     pick(d, Reached, Away, AwayForLong, Denied, Garbled),
 			Corrupt: pick(d, "", "raft_state.json is no JSON"),
 			Volume: Volume{
 				State:  pick(d, State{}, State{Exists: true, Peer: own, URI: "http://old:6335"}),
@@ -92,7 +92,7 @@ func TestDecideEverySituation(t *testing.T) {
 		if d.Verdict == SetAside {
 			ok(hasState && s.Removed && s.Claim.Marked() && d.Confirm && s.API == Reached, "only a removed peer's state is set aside")
 		}
-		if s.Corrupt != "" || s.API == Away || s.API == AwayForLong && !hasState {
+		if s.Corrupt != "" || s.API != Reached && (s.API != AwayForLong || !hasState) {
 			ok(d.Verdict.Waits(), "what can't be known waits")
 		}
 		if s.Corrupt == "" && s.API == Reached {
@@ -183,6 +183,8 @@ func TestDecide(t *testing.T) {
 		{name: "API away, own state", in: Situation{API: Away, Volume: volume}, want: WaitKubernetes},
 		{name: "API away for long, own state", in: Situation{API: AwayForLong, Volume: volume}, want: Start, why: "unchecked"},
 		{name: "API away for long, no state", in: Situation{API: AwayForLong}, want: WaitKubernetes},
+		{name: "API refuses, own state", in: Situation{API: Denied, APIWhy: "403", Volume: volume}, want: WaitKubernetes, why: "may not ask (403)"},
+		{name: "own claim unreadable, own state", in: Situation{API: Garbled, APIWhy: "no peer id", Volume: volume}, want: WaitUnreadable, why: "no peer id: put the annotation right"},
 		{name: "unreadable volume", in: Situation{Corrupt: "no JSON", API: AwayForLong, Volume: volume}, want: WaitUnreadable},
 	} {
 		t.Run(c.name, func(t *testing.T) {

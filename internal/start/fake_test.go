@@ -8,6 +8,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+
 	"github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/internal/start"
@@ -22,7 +28,9 @@ type apiServer struct {
 	claims   map[int]map[string]string
 	away     bool
 	readOnly bool
+	denies   bool
 	writes   int
+	reads    []int // ordinals of the claims that were read
 	deleting map[string]bool
 	holder   string // of the stop permit, which never runs out here
 }
@@ -43,22 +51,37 @@ func (a *apiServer) StatefulSet(context.Context) (kube.StatefulSet, error) {
 	if a.away {
 		return kube.StatefulSet{}, errAway
 	}
+	if a.denies {
+		return kube.StatefulSet{}, apierrors.NewForbidden(schema.GroupResource{Resource: "statefulsets"}, "q", errors.New("no role"))
+	}
 	return kube.StatefulSet{UID: "s", Replicas: a.replicas}, nil
 }
 
-func (a *apiServer) Claims(_ context.Context, upTo int) ([]kube.Claim, error) {
+func (a *apiServer) Claim(_ context.Context, ordinal int) (kube.Claim, bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.reads = append(a.reads, ordinal)
 	if a.away {
-		return nil, errAway
+		return kube.Claim{}, false, errAway
 	}
-	var claims []kube.Claim
-	for ordinal := range upTo {
-		if annotations, found := a.claims[ordinal]; found {
-			claims = append(claims, claimOf(ordinal, annotations))
-		}
+	annotations, found := a.claims[ordinal]
+	if !found {
+		return kube.Claim{}, false, nil
 	}
-	return claims, nil
+	if annotations[kube.AnnotationPeer] == garbage {
+		return kube.Claim{}, true, garbled(ordinal)
+	}
+	return claimOf(ordinal, annotations), true, nil
+}
+
+// garbage is no peer id, and garbled what a real client says of it.
+const garbage = "garbage"
+
+func garbled(ordinal int) error {
+	_, _, err := kube.New(fake.NewClientset(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: names.Namespace, Name: names.Claim(ordinal), Annotations: map[string]string{kube.AnnotationPeer: garbage},
+	}}), names).Claim(context.Background(), ordinal)
+	return err
 }
 
 func (a *apiServer) AnnotateClaim(_ context.Context, ordinal int, annotations map[string]*string) error {
@@ -86,6 +109,12 @@ func (a *apiServer) annotate(ordinal int, key, value string) {
 		a.claims[ordinal] = map[string]string{}
 	}
 	a.claims[ordinal][key] = value
+}
+
+func (a *apiServer) unmark(ordinal int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.claims[ordinal], kube.AnnotationPeer)
 }
 
 func (a *apiServer) claim(ordinal int) kube.Claim {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/internal/topology"
 )
@@ -13,13 +15,17 @@ import (
 // apiTimeout bounds a look at the StatefulSet and all claims, which are read one by one.
 const apiTimeout = 10 * time.Second
 
-// look gathers the facts, and returns how many others were asked.
-func (r *runner) look(ctx context.Context) (f Facts, asked int) {
+// othersEvery is how often a wait reads the claims of others, in intervals: there may be many, and they change seldom.
+const othersEvery = 30
+
+// look gathers the facts, and returns how many others were asked. The claims of others are those of an earlier look unless they are to
+// be fresh.
+func (r *runner) look(ctx context.Context, fresh bool) (f Facts, asked int) {
 	o := r.options
 	f = Facts{Ordinal: r.ordinal, Pod: o.Pod, URI: trimmed(o.URI(o.Pod)), Fallback: r.fallback()}
 	f.Volume, f.VolumeErr = ReadVolume(o.Storage)
-	f.API = r.askKubernetes(ctx, &f)
-	f.APIOver = since(&r.apiAway, f.API != nil, r.now()) >= o.APIWait
+	f.API = r.askKubernetes(ctx, &f, fresh)
+	f.APIOver = elapsed(&r.apiAway, f.API != nil && reach(f) == Away, r.now()) >= o.APIWait
 
 	targets := r.targets(f)
 	picture, views := topology.Observe(ctx, targets, o.AskTimeout)
@@ -30,22 +36,57 @@ func (r *runner) look(ctx context.Context) (f Facts, asked int) {
 		}
 	}
 	quorum, _ := picture.Quorum()
-	f.JoinOver = since(&r.noQuorum, len(picture.Members) > 0 && !quorum, r.now()) >= o.JoinWait
+	f.JoinOver = elapsed(&r.noQuorum, len(picture.Members) > 0 && !quorum, r.now()) >= o.JoinWait
 	return f, len(targets)
 }
 
-func (r *runner) askKubernetes(ctx context.Context, f *Facts) error {
+func (r *runner) askKubernetes(ctx context.Context, f *Facts, fresh bool) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	set, err := r.options.Kubernetes.StatefulSet(ctx)
 	if err != nil {
 		return err
 	}
-	claims, err := r.options.Kubernetes.Claims(ctx, max(r.options.ReplicasLimit, r.ordinal+1))
+	own, found, err := r.options.Kubernetes.Claim(ctx, r.ordinal)
 	if err != nil {
 		return err
 	}
-	f.StatefulSet, f.Claims = set, claims
+	if fresh || r.now().Sub(r.others.at) >= othersEvery*r.options.Interval {
+		if err := r.askOthers(ctx); err != nil {
+			return err
+		}
+	}
+	f.StatefulSet, f.Claims, f.Unreadable = set, slices.Clone(r.others.claims), r.others.unreadable
+	if found {
+		f.Claims = append(f.Claims, own)
+	}
+	return nil
+}
+
+// others are the claims of all other ordinals, as they were last read.
+type others struct {
+	at         time.Time
+	claims     []kube.Claim
+	unreadable []error
+}
+
+func (r *runner) askOthers(ctx context.Context) error {
+	o := others{at: r.now()}
+	for ordinal := range r.options.ReplicasLimit {
+		if ordinal == r.ordinal {
+			continue
+		}
+		claim, found, err := r.options.Kubernetes.Claim(ctx, ordinal)
+		switch {
+		case kube.IsUnreadable(err):
+			o.unreadable = append(o.unreadable, err)
+		case err != nil:
+			return err
+		case found:
+			o.claims = append(o.claims, claim)
+		}
+	}
+	r.others = o
 	return nil
 }
 
@@ -94,8 +135,8 @@ func refusal(view topology.View) string {
 	}
 }
 
-// since keeps the time when something began to hold, and returns for how long it has.
-func since(began *time.Time, holds bool, now time.Time) time.Duration {
+// elapsed keeps the time when something began to hold, and returns for how long it has; 0 also when it has just begun.
+func elapsed(began *time.Time, holds bool, now time.Time) time.Duration {
 	switch {
 	case !holds:
 		*began = time.Time{}

@@ -12,8 +12,8 @@ import (
 // Kubernetes is what a start needs of the API server.
 type Kubernetes interface {
 	StatefulSet(ctx context.Context) (kube.StatefulSet, error)
-	// Claims are the data claims of the ordinals below upTo that exist.
-	Claims(ctx context.Context, upTo int) ([]kube.Claim, error)
+	// Claim is the data claim of an ordinal; found is false if there is none. kube.IsUnreadable tells one that makes no sense.
+	Claim(ctx context.Context, ordinal int) (claim kube.Claim, found bool, err error)
 	// AnnotateClaim sets annotations of the claim of an ordinal; nil removes one.
 	AnnotateClaim(ctx context.Context, ordinal int, annotations map[string]*string) error
 }
@@ -35,13 +35,14 @@ type Options struct {
 	Shared  string
 	// ReplicasLimit is how many ordinals there can be; claims of more are not looked for.
 	ReplicasLimit int
-	// APIWait is how long a peer with a state of its own waits for an API server that is away.
+	// APIWait is how long a peer with a state of its own waits for an API server that is away, before it starts on a volume that nobody
+	// has checked. One that answers with a refusal is not away.
 	APIWait time.Duration
 	// JoinWait is how long a join waits for a majority of the peers to answer; without one the server's attempt would most likely fail.
 	JoinWait time.Duration
 	// SetAsideKeep is how long old states are kept.
 	SetAsideKeep time.Duration
-	// Interval is between two looks, AskTimeout bounds a look at the peers and the API server.
+	// Interval is between two looks, and up to ten times that while they find nothing new. AskTimeout bounds a look at the peers.
 	Interval   time.Duration
 	AskTimeout time.Duration
 	// Confirm is how many looks in a row must lead to the same decision where it can't be taken back.
@@ -52,7 +53,7 @@ type Options struct {
 // Defaults of Options.
 const (
 	DefaultReplicasLimit = 16
-	DefaultAPIWait       = time.Minute
+	DefaultAPIWait       = 2 * time.Minute
 	DefaultJoinWait      = 30 * time.Second
 	DefaultSetAsideKeep  = 7 * 24 * time.Hour
 	DefaultInterval      = time.Second

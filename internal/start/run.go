@@ -26,10 +26,12 @@ type runner struct {
 	ordinal int
 	now     func() time.Time
 
+	others     others    // the claims of other ordinals
 	apiAway    time.Time // since when the API server does not answer
 	markAway   time.Time // since when it answers and lets nobody write
 	noQuorum   time.Time // since when peers answer, but no majority
 	same       int       // looks in a row that led to the last decision
+	changed    time.Time // when a look last found something new
 	last       Decision
 	said       time.Time
 	complaint  string
@@ -55,8 +57,6 @@ func Run(ctx context.Context, options Options) error {
 		return fmt.Errorf("reading the ordinal of pod %s: it is no pod of statefulset %s", o.Pod, o.Names.StatefulSet)
 	}
 	r := &runner{options: o, ordinal: ordinal, now: time.Now}
-	ticker := time.NewTicker(o.Interval)
-	defer ticker.Stop()
 	for {
 		d, started := r.once(ctx)
 		if started {
@@ -65,18 +65,27 @@ func Run(ctx context.Context, options Options) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("deciding how to start: %w; last: %s", ctx.Err(), r.last.Annotation())
-		case <-ticker.C:
+		case <-time.After(r.pause(d)):
 		}
 	}
 }
 
+// pause is between two looks. A wait that has lasted is looked at less and less often, down to a tenth of that: pods may wait for days,
+// and each look costs the API server and all peers something.
+func (r *runner) pause(d Decision) time.Duration {
+	interval := r.options.Interval
+	if !d.Verdict.Waits() && r.same <= r.options.Confirm {
+		return interval
+	}
+	return min(max(interval, r.now().Sub(r.changed)/10), 10*interval)
+}
+
 // once looks, decides and acts. It reports whether the server may start now.
 func (r *runner) once(ctx context.Context) (Decision, bool) {
-	facts, asked := r.look(ctx)
+	situation, facts, asked := r.assess(ctx)
 	if ctx.Err() != nil {
 		return Decision{}, false
 	}
-	situation := Assess(facts)
 	d := Decide(situation)
 	r.count(d)
 	r.say(d, facts)
@@ -95,7 +104,22 @@ func (r *runner) once(ctx context.Context) (Decision, bool) {
 	return d, d.Verdict != SetAside
 }
 
+// assess looks. What would end a wait is looked at once more, with the claims of others as they are now.
+func (r *runner) assess(ctx context.Context) (Situation, Facts, int) {
+	began := r.now()
+	facts, asked := r.look(ctx, r.last.Verdict != "" && !r.last.Verdict.Waits())
+	situation := Assess(facts)
+	if !Decide(situation).Verdict.Waits() && facts.API == nil && r.others.at.Before(began) {
+		facts, asked = r.look(ctx, true)
+		situation = Assess(facts)
+	}
+	return situation, facts, asked
+}
+
 func (r *runner) count(d Decision) {
+	if d.Annotation() != r.last.Annotation() || r.changed.IsZero() {
+		r.changed = r.now()
+	}
 	if d.Verdict != r.last.Verdict || d.Peer != r.last.Peer {
 		r.same = 0
 	}
@@ -110,6 +134,9 @@ func (r *runner) say(d Decision, f Facts) {
 	log := r.options.Log.With("verdict", string(d.Verdict))
 	if f.API != nil {
 		log = log.With("kubernetes", f.API.Error())
+	}
+	if err := errors.Join(f.Unreadable...); err != nil {
+		log = log.With("unreadable", err.Error())
 	}
 	if d.Verdict.Waits() || f.API != nil {
 		log.Warn(d.Why)
@@ -131,7 +158,7 @@ func (r *runner) complain(d Decision, err error) {
 // leaveVerdict writes a wait to the claim, where tend and people see it. If that fails the next look tries again.
 func (r *runner) leaveVerdict(ctx context.Context, d Decision, s Situation) {
 	text := d.Annotation()
-	if s.API != Reached || text == s.Claim.Verdict || text == r.verdict {
+	if s.API != Reached && s.API != Garbled || text == s.Claim.Verdict || text == r.verdict {
 		return
 	}
 	if err := r.annotate(ctx, map[string]*string{kube.AnnotationVerdict: &text}); err != nil {
@@ -160,7 +187,7 @@ func (r *runner) prepare(ctx context.Context, d Decision, s Situation) error {
 		return nil
 	}
 	err := r.annotate(ctx, marks(d, s, r.starts))
-	refused := since(&r.markAway, err != nil, r.now())
+	refused := elapsed(&r.markAway, err != nil, r.now())
 	if err != nil && d.Verdict == Start && refused >= r.options.APIWait {
 		r.options.Log.Warn("starting though the claim could not be annotated", "error", err.Error())
 		return nil

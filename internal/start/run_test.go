@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -329,6 +331,110 @@ func TestWithoutAPIServer(t *testing.T) {
 		defer cancel()
 		require.ErrorIs(t, start.Run(ctx, p.options), context.DeadlineExceeded)
 	})
+}
+
+func TestAnswersOfTheAPIServerThatAreNone(t *testing.T) {
+	t.Parallel()
+	t.Run("a refusal is waited on", func(t *testing.T) {
+		t.Parallel()
+		api := newAPIServer(1)
+		api.denies = true
+		p := newPod(t, 0, api, nobody(t))
+		p.state(t, 5, 1, "5", uri("q-0"))
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // many times APIWait
+		defer cancel()
+		require.ErrorIs(t, start.Run(ctx, p.options), context.DeadlineExceeded)
+		assert.Contains(t, p.log.String(), "forbidden")
+		assert.NotContains(t, p.log.String(), "does not answer")
+	})
+	t.Run("an annotation that makes no sense is waited on, and said on the claim", func(t *testing.T) {
+		t.Parallel()
+		api := newAPIServer(1)
+		api.annotate(0, kube.AnnotationPeer, garbage)
+		p := newPod(t, 0, api, nobody(t))
+		p.state(t, 5, 1, "5", uri("q-0"))
+		p.waits(t, api, 0, start.WaitUnreadable)
+		assert.Contains(t, api.claim(0).Verdict, "which is no peer id")
+	})
+	t.Run("one of another's is no matter of a peer whose own is in order", func(t *testing.T) {
+		t.Parallel()
+		api := newAPIServer(2)
+		api.annotate(0, kube.AnnotationPeer, "5")
+		api.annotate(1, kube.AnnotationPeer, garbage)
+		p := newPod(t, 0, api, nobody(t))
+		p.state(t, 5, 1, "5", uri("q-0"))
+		p.starts(t)
+		assert.Contains(t, p.log.String(), "which is no peer id")
+		assert.NotContains(t, p.log.String(), "unchecked")
+	})
+}
+
+// TestALongWaitAsksLess: a pod may wait for days.
+func TestALongWaitAsksLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPIServer(3)
+		api.annotate(0, kube.AnnotationPeer, "1001")
+		p := newPod(t, 2, api, func(string) *qdrant.Client {
+			return qdrant.NewWithHTTP("http://q", "", &http.Client{Transport: noNetwork{}})
+		})
+		p.options.Interval, p.options.APIWait, p.options.JoinWait = time.Second, time.Minute, time.Minute
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- start.Run(ctx, p.options) }()
+		asked := func(lasting time.Duration) (own, others int) {
+			api.mu.Lock()
+			api.reads = nil
+			api.mu.Unlock()
+			<-time.After(lasting) // of the bubble's clock
+			synctest.Wait()
+			api.mu.Lock()
+			defer api.mu.Unlock()
+			for _, ordinal := range api.reads {
+				if ordinal == 2 {
+					own++
+				} else {
+					others++
+				}
+			}
+			return own, others
+		}
+		own, _ := asked(10 * time.Second)
+		assert.InDelta(t, 10, own, 1, "at first each second")
+		asked(10 * time.Minute)
+		own, others := asked(10 * time.Minute)
+		assert.InDelta(t, 60, own, 1, "then every ten seconds")
+		assert.LessOrEqual(t, others, 4*20, "and the claims of others every thirty")
+		// Something changes: then it is looked at closely again.
+		api.annotate(2, kube.AnnotationPeer, "1003")
+		asked(10 * time.Second)
+		own, _ = asked(5 * time.Second)
+		assert.InDelta(t, 5, own, 1)
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
+}
+
+type noNetwork struct{}
+
+func (noNetwork) RoundTrip(*http.Request) (*http.Response, error) { return nil, errAway }
+
+// TestNothingIsFoundedOnOldNews: what a wait has read of other claims a while ago ends no wait.
+func TestNothingIsFoundedOnOldNews(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(2)
+	api.annotate(0, kube.AnnotationPeer, "1001")
+	p := newPod(t, 0, api, nobody(t))
+	p.options.Interval, p.options.Confirm = 20*time.Millisecond, 1
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- start.Run(ctx, p.options) }()
+	require.Eventually(t, func() bool { return api.verdict(0) == start.WaitEmptied }, 10*time.Second, time.Millisecond)
+	api.annotate(1, kube.AnnotationPeer, "1002")
+	api.unmark(0)
+	require.Eventually(t, func() bool { return api.verdict(0) == start.WaitPeers }, 10*time.Second, time.Millisecond, p.log)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
 func TestSingle(t *testing.T) {

@@ -2,6 +2,7 @@ package start
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
@@ -19,11 +20,14 @@ type Facts struct {
 	// Volume is what is on the data volume; VolumeErr says why that can't be told.
 	Volume    Volume
 	VolumeErr error
-	// API is nil if the API server answered; StatefulSet and Claims are empty else. APIOver says that it has been away for long enough.
+	// API is nil if the API server told all that it was asked; StatefulSet and Claims are empty else. APIOver says that it has been away
+	// for long enough.
 	API         error
 	APIOver     bool
 	StatefulSet kube.StatefulSet
-	Claims      []kube.Claim
+	// Claims are those that exist, but for those of others that have annotations which can't be read: Unreadable says which.
+	Claims     []kube.Claim
+	Unreadable []error
 	// Picture is what the other peers say. JoinOver says that a majority of them has been missed for long enough.
 	Picture  topology.Picture
 	JoinOver bool
@@ -38,6 +42,7 @@ type Situation struct {
 	Fallback string
 
 	API     Reach
+	APIWhy  string // what it answers instead, if it does
 	Volume  Volume
 	Corrupt string // why the volume can't be read; empty if it can
 	Claim   kube.Claim
@@ -62,11 +67,15 @@ type Situation struct {
 // Reach says whether the API server answers.
 type Reach int
 
-// The reaches: it answers; it does not; it has not for so long that a peer with a state of its own goes without.
+// The reaches: it tells what it is asked; it does not answer; it has not for so long that a peer with a state of its own goes without; it
+// answers that this pod may not ask; it tells of the own claim, which has an annotation that makes no sense. An answer is waited on for
+// as long as it is given: what it keeps back may be that the volume is an old one.
 const (
 	Reached Reach = iota
 	Away
 	AwayForLong
+	Denied
+	Garbled
 )
 
 // Assess turns facts into a situation.
@@ -75,12 +84,12 @@ func Assess(f Facts) Situation {
 	if f.VolumeErr != nil {
 		s.Corrupt = f.VolumeErr.Error()
 	}
-	switch {
-	case f.API != nil && f.APIOver:
-		s.API = AwayForLong
-	case f.API != nil:
-		s.API = Away
+	s.API = reach(f)
+	if f.API != nil {
+		s.APIWhy = f.API.Error()
 	}
+	// What can't be read may well be a mark.
+	s.OthersMarked = len(f.Unreadable) > 0
 	for _, claim := range f.Claims {
 		if claim.Ordinal == f.Ordinal {
 			s.Claim = claim
@@ -90,6 +99,21 @@ func Assess(f Facts) Situation {
 	}
 	s.look(f)
 	return s
+}
+
+func reach(f Facts) Reach {
+	switch {
+	case f.API == nil:
+		return Reached
+	case kube.IsUnreadable(f.API):
+		return Garbled
+	case kube.IsDenied(f.API):
+		return Denied
+	case f.APIOver:
+		return AwayForLong
+	default:
+		return Away
+	}
 }
 
 // look reads what the other peers say.
@@ -119,10 +143,10 @@ func (s *Situation) look(f Facts) {
 	own := f.Volume.State
 	listing := 0
 	for _, member := range live {
+		if own.Exists && member.Lists(own.Peer) {
+			listing++
+		}
 		for _, peer := range member.Peers {
-			if own.Exists && peer.ID == own.Peer {
-				listing++
-			}
 			if peer.ID != own.Peer && s.isOwn(f, peer) {
 				s.hold(f.Picture, peer.ID)
 			}
@@ -132,11 +156,35 @@ func (s *Situation) look(f Facts) {
 		return
 	}
 	s.Listed = 2*listing > len(live)
-	others := f.StatefulSet.Replicas
-	if f.Ordinal < others {
-		others--
+	s.Removed = quorum && 2*(len(live)-listing) > joined(f.Picture) && s.kin(f, live)
+}
+
+// joined counts the members of the cluster that the live peers are of. That cluster decides who is in it, however many peers the
+// StatefulSet is to have: one that grows has pods that are in none yet.
+func joined(picture topology.Picture) int {
+	count := 0
+	for _, member := range picture.Members {
+		if picture.Joined(member.ID) {
+			count++
+		}
 	}
-	s.Removed = quorum && len(live)-listing >= others/2+1
+	return count
+}
+
+// kin says that the live peers are of the own peer's cluster, so that their lists count: a second cluster, founded by mistake, lists
+// none of the first one's peers either. A peer that was drained is in no cluster any more, whichever the others are of.
+func (s *Situation) kin(f Facts, live []topology.Member) bool {
+	if drained(*s) {
+		return true
+	}
+	marked := map[qdrant.PeerID]bool{}
+	for _, claim := range f.Claims {
+		marked[claim.Peer] = true
+	}
+	return slices.ContainsFunc(live, func(member topology.Member) bool {
+		_, known := f.Volume.State.Known[member.ID]
+		return known || marked[member.ID]
+	})
 }
 
 // bootstrap is the address of the live peer with the lowest ordinal, as the peers know it.

@@ -22,8 +22,8 @@ const (
 	WaitEmptied    Verdict = "wait-emptied"     // a cluster was formed on the volume, which is empty, and nobody answers
 	WaitPeers      Verdict = "wait-peers"       // there is a cluster, and it can't be joined now
 	WaitFirst      Verdict = "wait-first"       // ordinal 0 founds the cluster
-	WaitUnreadable Verdict = "wait-unreadable"  // what is on the volume can't be read
-	WaitKubernetes Verdict = "wait-kubernetes"  // the API server, which knows the claims, does not answer
+	WaitUnreadable Verdict = "wait-unreadable"  // what is on the volume, or its claim, can't be read
+	WaitKubernetes Verdict = "wait-kubernetes"  // the API server, which knows the claims, does not answer, or not to this pod
 )
 
 // Waits says that nothing is started.

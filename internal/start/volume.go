@@ -44,6 +44,8 @@ type State struct {
 	Peer   qdrant.PeerID
 	// URI is the address that the peer gave itself last; empty if it has stored none.
 	URI string
+	// Known are the peers of its cluster as it last knew them, itself among them.
+	Known map[qdrant.PeerID]string
 }
 
 // ReadVolume looks at a data volume. What is there and can't be read is an error and never counts as missing.
@@ -64,7 +66,7 @@ func ReadVolume(storage string) (Volume, error) {
 		return v, fmt.Errorf("reading the collections on the volume: %w", err)
 	}
 	if raft != nil && raft.State.HardState.Term > 0 {
-		v.State = State{Exists: true, Peer: raft.Peer, URI: trimmed(raft.Addresses[raft.Peer])}
+		v.State = State{Exists: true, Peer: raft.Peer, URI: trimmed(raft.Addresses[raft.Peer]), Known: raft.Addresses}
 		return v, nil
 	}
 	v.Leftover = len(collections) > 0

@@ -30,6 +30,12 @@ type Chore struct {
 	Text string
 }
 
+// marks reports whether the chore only writes down whose a claim is, which changes nothing in the cluster.
+func (c Chore) marks() bool {
+	_, peer := c.Annotate[kube.AnnotationPeer]
+	return peer
+}
+
 // chores are what the picture asks to be done in Kubernetes: at most one pod is deleted at a time.
 func chores(f Facts, p topology.Picture) []Chore {
 	if ok, _ := p.Quorum(); !ok {
@@ -43,12 +49,19 @@ func chores(f Facts, p topology.Picture) []Chore {
 }
 
 // marks writes on the claims of live members whose they are: "a cluster was formed here" is what keeps anyone from founding another.
+//
+// A claim without any mark belongs to a peer that was there before shepherd. While some claims are marked, a state on one that is not is
+// taken for an old volume, and its pod waits; so the first marks are made all at once, when every pod runs and none is about to start.
 func marks(f Facts, p topology.Picture) []Chore {
 	var list []Chore
+	together := allThere(f, p)
 	for _, m := range p.Members {
 		claim, found := f.claim(m.Ordinal)
 		pod, running := f.pod(m.Ordinal)
 		if !found || !running || pod.Starting || !p.Live(m.ID) || claim.Peer == m.ID || moreThanOne(p, m) {
+			continue
+		}
+		if claim.Peer == 0 && !together {
 			continue
 		}
 		// A mark of a peer that no member knows any more is a leftover: its state was set aside, or went with its volume.
@@ -62,6 +75,28 @@ func marks(f Facts, p topology.Picture) []Chore {
 		list = append(list, Chore{Annotate: annotations, Ordinal: claim.Ordinal, Text: fmt.Sprintf("marking claim %s as peer %d's", claim.Name, m.ID)})
 	}
 	return list
+}
+
+// allThere reports whether all members are live, and each wanted pod runs one of them on a claim of its own.
+func allThere(f Facts, p topology.Picture) bool {
+	there := 0
+	for _, m := range p.Members {
+		if !p.Joined(m.ID) {
+			continue
+		}
+		if !p.Live(m.ID) {
+			return false
+		}
+		if m.Ordinal < 0 || m.Ordinal >= f.StatefulSet.Replicas {
+			continue
+		}
+		pod, running := f.pod(m.Ordinal)
+		if _, found := f.claim(m.Ordinal); !found || !running || pod.Starting || pod.Deleting || moreThanOne(p, m) {
+			return false
+		}
+		there++
+	}
+	return there == f.StatefulSet.Replicas
 }
 
 // moreThanOne reports whether two members answer from one pod, as they may for a moment when a pod changes hands.
@@ -96,7 +131,7 @@ func drained(f Facts, p topology.Picture) []Chore {
 }
 
 func knownByOthers(p topology.Picture, id qdrant.PeerID) bool {
-	return slices.ContainsFunc(p.Members, func(m topology.Member) bool { return m.ID != id && p.Live(m.ID) && lists(m, id) })
+	return slices.ContainsFunc(p.Members, func(m topology.Member) bool { return m.ID != id && p.Live(m.ID) && m.Lists(id) })
 }
 
 func knownByAny(p topology.Picture, id qdrant.PeerID) bool {
@@ -134,8 +169,10 @@ func stale(f Facts, p topology.Picture, pod kube.Pod) string {
 	}
 	claim, found := f.claim(pod.Ordinal)
 	for _, m := range p.ByPod(pod.Name) {
-		// Without the mark the start could not tell the removed peer's volume from a foreign one, and would only wait.
-		if m.Answers && !m.Working && !p.Joined(m.ID) && !knownByOthers(p, m.ID) && found && claim.Peer == m.ID {
+		// Without the mark the start could not tell the removed peer's volume from a foreign one, and would only wait. Whether its
+		// consensus still runs does not matter: one that was not told of its removal never hears of it, lists everyone, and takes the
+		// leader from the others again and again by standing for election.
+		if m.Answers && !p.Joined(m.ID) && !knownByOthers(p, m.ID) && found && claim.Peer == m.ID {
 			return fmt.Sprintf("peer %d was removed from the cluster", m.ID)
 		}
 	}

@@ -25,6 +25,8 @@ type flight struct {
 	// seen says that the cluster has accepted the move, or shown the transfer; gone is since when the transfer has not been there.
 	seen bool
 	gone time.Time
+	// unsure says that nobody knows yet whether the cluster has accepted it. If nothing comes of it, it never began.
+	unsure bool
 }
 
 // Outcomes of a flight.
@@ -41,7 +43,7 @@ const (
 func (f *flight) look(p topology.Picture) (result outcome, moved topology.Replica) {
 	switch f.move.Kind {
 	case plan.RemovePeer:
-		return f.due(p.At, !knownByOthers(p, f.move.From), removeFor), moved
+		return f.due(p.At, !knownByOthers(p, f.move.From), f.patience()), moved
 	case plan.DropReplica:
 		shard, known := p.Shard(f.move.Shard.Collection, f.move.Shard.Shard)
 		_, there := shard.On(f.move.From)
@@ -67,6 +69,14 @@ func (f *flight) look(p topology.Picture) (result outcome, moved topology.Replic
 		return f.overdue(p.At.Sub(f.gone) >= goneFor), moved
 	}
 	return f.overdue(p.At.Sub(f.began) >= unseenFor), moved
+}
+
+// patience is how long a removal may take, which the removed peer's consensus takes part in.
+func (f *flight) patience() time.Duration {
+	if f.unsure {
+		return unseenFor
+	}
+	return removeFor
 }
 
 func (f *flight) due(now time.Time, done bool, within time.Duration) outcome {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/qdrant-shepherd/shepherd/internal/act"
 	"github.com/qdrant-shepherd/shepherd/internal/plan"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 )
@@ -41,19 +40,10 @@ func ParseShard(text string) (plan.ShardName, bool) {
 	return plan.ShardName{Collection: text[:slash], Shard: qdrant.ShardID(id)}, true
 }
 
-// FormatLosses writes the list that ParseLosses reads.
-func FormatLosses(shards map[plan.ShardName]bool) string {
-	text := &strings.Builder{}
-	for _, line := range shardNames(shards) {
-		text.WriteString(line + "\n")
-	}
-	return text.String()
-}
-
 func shardNames(shards map[plan.ShardName]bool) []string {
 	names := make([]string, 0, len(shards))
 	for shard := range shards {
-		names = append(names, act.Shard(shard))
+		names = append(names, shard.String())
 	}
 	slices.Sort(names)
 	return names

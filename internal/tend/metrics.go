@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		moves:       counters("moves_total", "Moves that were started, finished or failed.", "kind", "why", "result"),
 		points:      counter("points_moved_total", "Points in replicas that finished moves have made."),
 		bytes:       counter("bytes_moved_total", "Estimated bytes of vectors and payload in replicas that finished moves have made."),
-		drains:      counters("drains_total", "Drains of peers that were started, finished or turned round.", "result"),
+		drains:      counters("drains_total", "Drains of peers that were started, finished, turned round, or failed because the pod was gone too soon.", "result"),
 		rebalances:  counters("rebalances_total", "Rebalances that were started, finished or interrupted.", "result"),
 		blocked:     gauges("blocked", "Matters that wait for something or somebody, by reason.", "reason"),
 		paused:      gauge("paused", "1 while the StatefulSet is annotated as paused."),
@@ -63,14 +63,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	for _, target := range []string{targetQdrant, targetKubernetes} {
 		m.failures.WithLabelValues(target)
 	}
-	for _, result := range []string{started, finished, turnedRound} {
+	for _, result := range []string{started, finished, turnedRound, failed} {
 		m.drains.WithLabelValues(result)
 	}
 	for _, result := range []string{started, finished, interrupted} {
 		m.rebalances.WithLabelValues(result)
 	}
-	for kind, whys := range kinds {
-		for _, why := range whys {
+	for _, kind := range plan.Kinds() {
+		for _, why := range kind.Whys() {
 			for _, result := range []string{started, finished, failed} {
 				m.moves.WithLabelValues(string(kind), why, result)
 			}
@@ -90,13 +90,6 @@ const (
 	turnedRound = "turned_round"
 	interrupted = "interrupted"
 )
-
-var kinds = map[plan.Kind][]string{
-	plan.MoveShard:      {"drain", "balance"},
-	plan.ReplicateShard: {"repair", "drain"},
-	plan.DropReplica:    {"lost", "drain", "balance"},
-	plan.RemovePeer:     {"forget"},
-}
 
 // show sets all gauges from one observation.
 func (m *metrics) show(f Facts, p topology.Picture, o Outlook, seen map[transferKey]time.Time) {

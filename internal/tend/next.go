@@ -13,6 +13,8 @@ type Outlook struct {
 	Notes  []Note
 	// Held is a sentence that says why nothing would be changed now; empty when nothing is in the way.
 	Held string
+	// Paused says that nothing but the annotation holds it: claims are still marked.
+	Paused bool
 }
 
 // Next is what tend would do about a situation. It is pure: Run carries out the same that status shows.
@@ -23,7 +25,7 @@ func Next(f Facts, p topology.Picture, s Settings) Outlook {
 		return o
 	}
 	if f.StatefulSet.Paused {
-		o.Held = "paused by the annotation on the StatefulSet"
+		o.Held, o.Paused = "paused by the annotation on the StatefulSet", true
 	}
 	o.Plan = plan.Make(p, o.Wish)
 	o.Notes = append(o.Notes, blocks(o.Wish, o.Plan.Blocked)...)

@@ -3,10 +3,10 @@ package tend
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/plan"
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/internal/start"
 	"github.com/qdrant-shepherd/shepherd/internal/topology"
 )
@@ -33,17 +33,28 @@ const (
 	AcceptLossLines = "AcceptLossUnread"
 )
 
-// waitingPods tells of pods that must not start as they are.
-func waitingPods(f Facts) []Note {
+// slowStart is after how long a start that waits for others is told of: a pod may have to pull images and wait for its volume, and the
+// whole cluster may be coming up.
+const slowStart = 5 * time.Minute
+
+// waitingPods tells of pods that must not start as they are, and of those that have been starting for long.
+func waitingPods(f Facts, now time.Time) []Note {
 	var notes []Note
 	for _, claim := range f.Claims {
 		pod, found := f.pod(claim.Ordinal)
 		if !found || !pod.Starting || pod.Deleting || claim.Ordinal >= f.StatefulSet.Replicas {
 			continue
 		}
-		switch decision := start.ParseAnnotation(claim.Verdict); decision.Verdict {
-		case start.WaitOldVolume, start.WaitEmptied:
+		slow := now.Sub(pod.Created) >= slowStart
+		switch decision := start.ParseAnnotation(claim.Verdict); {
+		case decision.Verdict == start.WaitLostVolume: // is told of with its peer
+		case decision.Verdict == start.WaitOldVolume, decision.Verdict == start.WaitEmptied, decision.Verdict == start.WaitUnreadable,
+			slow && decision.Verdict.Waits():
 			notes = append(notes, Note{PodWaits, fmt.Sprintf("pod %s waits: %s", pod.Name, decision.Why), true})
+		case slow:
+			// A start that does not reach the API server can't leave a verdict.
+			notes = append(notes, Note{PodWaits, fmt.Sprintf("pod %s has not started, and its claim does not say why: "+
+				"see its events and the log of its init container, which may not reach the API server", pod.Name), true})
 		}
 	}
 	return notes
@@ -126,13 +137,4 @@ func unread(lines []string) []Note {
 		return nil
 	}
 	return []Note{{AcceptLossLines, fmt.Sprintf("acceptLoss has lines that are no COLLECTION/SHARD: %s", strings.Join(lines, ", ")), true}}
-}
-
-func lists(m topology.Member, id qdrant.PeerID) bool {
-	for _, peer := range m.Peers {
-		if peer.ID == id {
-			return true
-		}
-	}
-	return false
 }

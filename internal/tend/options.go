@@ -68,7 +68,8 @@ type Options struct {
 	Settings Settings
 	// Method is how shards travel; empty leaves it to the server.
 	Method string
-	// DryRun logs plans and changes nothing, in Qdrant or in Kubernetes.
+	// DryRun logs plans and changes nothing, in Qdrant or in Kubernetes. What guard asks for is written all the same: guard goes by it,
+	// and what it says must not grow old.
 	DryRun bool
 	// Leading is asked before each change whether this process still holds the lease; nil when there is none to hold.
 	Leading func() bool

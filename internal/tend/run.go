@@ -67,9 +67,17 @@ func newLoop(options Options) (*loop, error) {
 	l := &loop{
 		o: o, metrics: m, herald: &herald{log: o.Log, said: map[string]string{}},
 		situation: confirm, classes: confirm, chores: confirm, notes: confirm, whole: confirm,
-		open: map[string]bool{}, drains: map[qdrant.PeerID]*drain{}, retries: newBackoff(o.Backoff, o.MaxBackoff), again: newBackoff(o.Backoff, o.MaxBackoff), stuck: map[transferKey]time.Time{},
+		open: map[string]bool{}, drains: map[qdrant.PeerID]*drain{}, stuck: map[transferKey]time.Time{},
+		retries: newBackoff(o.Backoff, o.MaxBackoff), again: newBackoff(o.Backoff, o.MaxBackoff),
 	}
-	l.actor = &act.Actor{Method: o.Method, Allowed: l.allowed, Cluster: func(m topology.Member) act.Cluster { return o.Peer(l.pods[m.ID]) }}
+	l.actor = &act.Actor{
+		Method: o.Method, Allowed: l.allowed,
+		Cluster: func(m topology.Member) act.Cluster { return o.Peer(l.pods[m.ID]) },
+		Look: func(ctx context.Context) topology.Picture {
+			p, _ := topology.Observe(ctx, Targets(l.facts, o.Pod, o.Peer), o.Timeout)
+			return p
+		},
+	}
 	return l, nil
 }
 
@@ -106,13 +114,14 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 	l.tellNotes(ctx, o)
 	l.tellHeld(ctx, o)
 	l.land(ctx, p)
+	l.keepGuard(ctx, p)
 	if l.o.DryRun {
 		l.tellPlan(ctx, o)
 		return l.o.Interval
 	}
-	l.keepGuard(ctx, p)
 	if o.Held != "" {
 		l.forget(facts)
+		l.doChores(ctx, l.confirmedChores(slices.DeleteFunc(slices.Clone(o.Chores), func(c Chore) bool { return !o.Paused || !c.marks() })))
 		l.tellPlan(ctx, o)
 		if len(l.pods) == 0 {
 			return max(l.o.Interval, l.retries.failed(targetQdrant, time.Now()))
@@ -215,18 +224,23 @@ func (l *loop) start(ctx context.Context, p topology.Picture, m plan.Move) bool 
 		l.failed(ctx, m, fmt.Sprintf("%d %s", answer.Status, answer.Message))
 		return false
 	case err != nil:
-		// Nobody knows whether the cluster has taken it: the next pictures will tell.
+		// Nobody knows whether the cluster has taken it: the next pictures will tell. So it is while another leader is elected, when
+		// the server gives up waiting for its consensus.
 		l.herald.say(ctx, "begin/"+subject(m), slog.LevelWarn, err.Error())
 	}
 	delete(l.herald.said, "halt")
+	f := &flight{move: m, began: now, seen: err == nil, unsure: err != nil && !errors.Is(err, act.ErrLeftBehind)}
+	l.flights = append(l.flights, f)
+	if f.unsure {
+		return true
+	}
 	l.metrics.move(m, started)
-	l.flights = append(l.flights, &flight{move: m, began: now, seen: err == nil})
-	if m.Why == whyBalance && l.rebalance == nil {
+	if m.Why == plan.WhyBalance && l.rebalance == nil {
 		l.rebalance = &rebalance{began: now}
 		l.metrics.rebalances.WithLabelValues(started).Inc()
 		l.tell(ctx, slog.LevelInfo, "RebalanceStarted", "spreading replicas over the peers")
 	}
-	l.o.Log.InfoContext(ctx, "begun: "+act.Describe(m), "why", m.Why, "bytes", m.Bytes)
+	l.o.Log.InfoContext(ctx, "begun: "+m.String(), "why", m.Why, "bytes", m.Bytes)
 	return true
 }
 
@@ -235,19 +249,23 @@ func subject(m plan.Move) string {
 	if m.Kind == plan.RemovePeer {
 		return "peer " + m.From.String()
 	}
-	return "shard " + act.Shard(m.Shard)
+	return "shard " + m.Shard.String()
 }
 
 func (l *loop) failed(ctx context.Context, m plan.Move, why string) {
 	wait := l.retries.failed(subject(m), time.Now())
 	l.metrics.move(m, failed)
-	l.herald.say(ctx, "begin/"+subject(m), slog.LevelWarn, "failed: "+act.Describe(m), "why", m.Why, "error", why, "retry", wait.String())
+	l.herald.say(ctx, "begin/"+subject(m), slog.LevelWarn, "failed: "+m.String(), "why", m.Why, "error", why, "retry", wait.String())
 }
 
 // land settles the moves that have come to an end.
 func (l *loop) land(ctx context.Context, p topology.Picture) {
 	l.flights = slices.DeleteFunc(l.flights, func(f *flight) bool {
 		result, moved := f.look(p)
+		if f.unsure && (f.seen || result == arrived) {
+			f.unsure = false
+			l.metrics.move(f.move, started)
+		}
 		seconds := p.At.Sub(f.began).Seconds()
 		switch result {
 		case flying:
@@ -258,15 +276,20 @@ func (l *loop) land(ctx context.Context, p topology.Picture) {
 			l.metrics.move(f.move, finished)
 			l.metrics.points.Add(float64(max(moved.Points, 0)))
 			l.metrics.bytes.Add(float64(max(moved.Bytes, 0)))
-			if l.rebalance != nil && f.move.Why == whyBalance {
+			if l.rebalance != nil && f.move.Why == plan.WhyBalance {
 				l.rebalance.moves++
 				l.rebalance.bytes += max(moved.Bytes, 0)
 			}
-			l.o.Log.InfoContext(ctx, "finished: "+act.Describe(f.move), "why", f.move.Why, "seconds", seconds, "points", moved.Points, "bytes", moved.Bytes)
+			l.o.Log.InfoContext(ctx, "finished: "+f.move.String(), "why", f.move.Why, "seconds", seconds, "points", moved.Points, "bytes", moved.Bytes)
 		case lostOnTheWay:
+			if f.unsure {
+				wait := l.retries.failed(subject(f.move), time.Now())
+				l.o.Log.InfoContext(ctx, "to be tried again, for it was not taken up: "+f.move.String(), "why", f.move.Why, "retry", wait.String())
+				return true
+			}
 			l.failed(ctx, f.move, "it has ended, and what it was to make is not there")
 		case pointless:
-			l.o.Log.InfoContext(ctx, "the shard is gone: "+act.Describe(f.move), "why", f.move.Why)
+			l.o.Log.InfoContext(ctx, "the shard is gone: "+f.move.String(), "why", f.move.Why)
 		}
 		return true
 	})
@@ -287,16 +310,16 @@ func (l *loop) abortStuck(ctx context.Context, p topology.Picture) {
 			continue
 		}
 		shard := plan.ShardName{Collection: key.collection, Shard: key.shard}
-		if p.At.Sub(since) < l.patience(p, key) || l.facts.GivenUp[shard] || l.retries.waits("abort "+act.Shard(shard), p.At) {
+		if p.At.Sub(since) < l.patience(p, key) || l.facts.GivenUp[shard] || l.retries.waits("abort "+shard.String(), p.At) {
 			continue
 		}
-		l.retries.failed("abort "+act.Shard(shard), p.At)
+		l.retries.failed("abort "+shard.String(), p.At)
 		err := l.actor.Abort(ctx, p, shard, key.from, key.to)
 		if err != nil && !errors.Is(err, errHalt) && ctx.Err() == nil {
-			l.herald.say(ctx, "abort/"+act.Shard(shard), slog.LevelWarn, err.Error())
+			l.herald.say(ctx, "abort/"+shard.String(), slog.LevelWarn, err.Error())
 		}
 		if err == nil {
-			l.o.Log.WarnContext(ctx, "aborted a transfer with an end that does not answer", "shard", act.Shard(shard), "from", key.from, "to", key.to)
+			l.o.Log.WarnContext(ctx, "aborted a transfer with an end that does not answer", "shard", shard.String(), "from", key.from, "to", key.to)
 		}
 	}
 }
@@ -420,7 +443,6 @@ const guardSentence = 30 * time.Second
 func (l *loop) forget(f Facts) {
 	l.situation.Observe()
 	l.classes.Observe()
-	l.chores.Observe()
 	clear(l.open)
 	if stopping(f.StatefulSet) != "" {
 		clear(l.drains)

@@ -137,11 +137,19 @@ func TestDrain(t *testing.T) {
 		assert.Zero(t, w.claim(3).Drained)
 		assert.InDelta(t, 1, w.metric("blocked", DrainBlocked), 0)
 		assert.InDelta(t, 1, w.metric("peers_without_pod"), 0)
+		w.eventually("the drain has failed", func() bool {
+			return w.told("DrainFailed: the pod of peer 1004 (q-3) is gone, and 1 of 1 replicas are left on its volume: c/0; scaling up to 4 brings them back")
+		})
+		assert.InDelta(t, 1, w.metric("drains_total", failed), 0)
+		assert.InDelta(t, 0, w.metric("drains_total", finished), 0)
 		assert.Equal(t, 1, strings.Count(w.logged(), "has its only copy"), "it is said once")
 
 		require.NoError(t, w.cluster.Server(3).Start())
 		w.appear(w.cluster.Server(3))
 		w.eventually("it is drained once it is back", func() bool { return w.claim(3).Drained != 0 })
+		w.eventually("that is another drain", func() bool { return w.metric("drains_total", finished) == 1 })
+		assert.InDelta(t, 2, w.metric("drains_total", started), 0)
+		assert.InDelta(t, 1, w.metric("drains_total", failed), 0)
 		assert.True(t, w.whole("c", 1, 1, 3))
 	})
 	t.Run("thirty small shards take no three seconds each", func(t *testing.T) {
@@ -411,8 +419,9 @@ func TestNothingIsChanged(t *testing.T) {
 			assert.Empty(t, w.cluster.Changes())
 			assert.Equal(t, kube.Claim{Name: "qdrant-storage-q-4", Ordinal: 4, Peer: 1005}, w.claim(4))
 			if options.DryRun {
-				assert.Empty(t, w.state)
 				assert.Empty(t, w.events)
+				assert.Equal(t, "3", w.state[KeyMinReplicas], "guard goes by it all the same")
+				assert.NotContains(t, w.state, KeyAcceptLoss)
 			}
 			assert.LessOrEqual(t, strings.Count(w.logged(), c.log), 30, "no line for each look")
 		})
@@ -521,4 +530,106 @@ func TestAPodWhosePeerWasRemovedStartsAnew(t *testing.T) {
 		return !there
 	})
 	assert.True(t, w.told("PodRestarted: deleting pod q-3, so that it starts anew: peer 1004 was removed from the cluster"))
+}
+
+func TestARemovedPeerThatWasNotToldStartsAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3, qdranttest.Options{})
+	w.cluster.CreateCollection("c", 2, 1)
+	w.cluster.Place("c", 0, 0)
+	w.cluster.Place("c", 1, 1)
+	w.cluster.MissRemovals(true)
+	require.NoError(t, w.peer("q-0").RemovePeer(t.Context(), w.id(2)))
+	options := w.options()
+	options.Settings.Strategy = plan.None
+	w.run(options)
+	w.eventually("its pod is deleted", func() bool {
+		return w.told("PodRestarted: deleting pod q-2, so that it starts anew: peer 1003 was removed from the cluster")
+	})
+}
+
+func TestFirstMarks(t *testing.T) {
+	t.Parallel()
+	adopt := func(w *world) {
+		w.edit(func() {
+			for ordinal, claim := range w.claims {
+				claim.Peer = 0
+				w.claims[ordinal] = claim
+			}
+		})
+	}
+	marked := func(w *world) int {
+		count := 0
+		for ordinal := range 3 {
+			if w.claim(ordinal).Peer == w.id(ordinal) {
+				count++
+			}
+		}
+		return count
+	}
+	t.Run("once all pods run, and while paused too", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 3, qdranttest.Options{})
+		adopt(w)
+		w.edit(func() { w.set.Paused = true })
+		w.cluster.Server(2).Stop()
+		w.run(w.options())
+		w.eventually("it is said", func() bool { return strings.Contains(w.logged(), "paused by the annotation") })
+		w.calm(200 * time.Millisecond)
+		assert.Zero(t, marked(w))
+		require.NoError(t, w.cluster.Server(2).Start())
+		w.eventually("all are marked", func() bool { return marked(w) == 3 })
+		assert.Empty(t, w.cluster.Changes())
+	})
+	t.Run("not in a dry run", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 3, qdranttest.Options{})
+		adopt(w)
+		options := w.options()
+		options.DryRun = true
+		w.run(options)
+		w.eventually("it is said", func() bool { return strings.Contains(w.logged(), "marking claim qdrant-storage-q-0 as peer 1001's") })
+		w.calm(200 * time.Millisecond)
+		assert.Zero(t, marked(w))
+	})
+}
+
+func TestAnAnswerThatTheConsensusDidNotComeToIsNoFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3, qdranttest.Options{})
+	for _, server := range w.cluster.Servers() {
+		server.Fail("DELETE", "/cluster/peer", 500, "Waiting for consensus operation commit failed. Timeout set at: 10 seconds")
+	}
+	l, err := newLoop(w.options())
+	require.NoError(t, err)
+	l.facts.StatefulSet = w.set
+	p := w.picture()
+	l.pods = map[qdrant.PeerID]string{w.id(0): "q-0", w.id(1): "q-1", w.id(2): "q-2"}
+	m := plan.Move{Kind: plan.RemovePeer, From: w.id(2), Why: plan.WhyForget}
+	assert.True(t, l.start(t.Context(), p, m))
+	require.Len(t, l.flights, 1)
+	p.At = time.Now().Add(unseenFor)
+	l.land(t.Context(), p)
+	assert.Empty(t, l.flights, "it is soon tried again")
+	assert.True(t, l.retries.waits(subject(m), time.Now()))
+	for _, result := range []string{started, finished, failed} {
+		assert.InDelta(t, 0, w.metric("moves_total", "remove_peer", "forget", result), 0, result)
+	}
+}
+
+func TestSeriesOfMovesBeginAtZero(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, qdranttest.Options{})
+	_, err := newLoop(w.options())
+	require.NoError(t, err)
+	for _, kind := range plan.Kinds() {
+		assert.NotEmpty(t, kind.Whys(), kind)
+		for _, why := range kind.Whys() {
+			for _, result := range []string{started, finished, failed} {
+				assert.InDelta(t, 0, w.metric("moves_total", string(kind), why, result), 0, "%s %s %s", kind, why, result)
+			}
+		}
+	}
+	assert.InDelta(t, 0, w.metric("moves_total", string(plan.Abandon), plan.WhyLost, failed), 0)
+	assert.InDelta(t, 0, w.metric("drains_total", failed), 0)
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qdrant-shepherd/shepherd/internal/act"
 	"github.com/qdrant-shepherd/shepherd/internal/topology"
 )
 
@@ -86,7 +85,7 @@ func (l *loop) tellSilent(ctx context.Context, p topology.Picture) {
 func (l *loop) tellPlan(ctx context.Context, o Outlook) {
 	lines := make([]string, 0, len(o.Plan.Moves)+len(o.Chores))
 	for _, m := range o.Plan.Moves {
-		lines = append(lines, fmt.Sprintf("%s (%s, %d bytes)", act.Describe(m), m.Why, m.Bytes))
+		lines = append(lines, fmt.Sprintf("%s (%s, %d bytes)", m.String(), m.Why, m.Bytes))
 	}
 	for _, chore := range o.Chores {
 		lines = append(lines, chore.Text)

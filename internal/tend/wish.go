@@ -44,7 +44,7 @@ func Wishes(f Facts, p topology.Picture, s Settings) (plan.Wish, []Chore, []Note
 			w.Targets[m.ID] = true
 		}
 	}
-	notes = append(notes, waitingPods(f)...)
+	notes = append(notes, waitingPods(f, p.At)...)
 	notes = append(notes, strangers(f, p)...)
 	notes = append(notes, mismatches(f, p)...)
 	notes = append(notes, unread(f.Unread)...)
@@ -109,14 +109,10 @@ func replaceable(f Facts, p topology.Picture, s Settings, m topology.Member) (bo
 		}
 	}
 	names := shardNames(only)
-	shown := strings.Join(names[:min(len(names), 10)], ", ")
-	if len(names) > 10 {
-		shown += fmt.Sprintf(" and %d more", len(names)-10)
-	}
 	switch {
 	case len(only) > 0:
 		return false, Note{LostVolume, fmt.Sprintf("%s lost its volume, and no other peer that answers has an Active copy of %s: "+
-			"bring the volume or those peers back, or give the shards up with shepherd accept-loss %s", m, shown, strings.Join(names, " ")), true}
+			"bring the volume or those peers back, or give the shards up with shepherd accept-loss %s", m, some(names), strings.Join(names, " ")), true}
 	case !s.ReplaceLostVolumes:
 		return false, Note{LostVolume, fmt.Sprintf("%s lost its volume, and its pod waits: "+
 			"bring the volume back, or set recovery.replaceLostVolumes to have the peer replaced", m), true}

@@ -70,6 +70,17 @@ func (s *scene) forget(id qdrant.PeerID) {
 	}
 }
 
+// forgetUntold takes a peer out of all lists but its own, and has it go on as if it had not been.
+func (s *scene) forgetUntold(id qdrant.PeerID) {
+	before := slices.Clone(s.views[0].Cluster.Peers)
+	s.forget(id)
+	for i := range s.views {
+		if cluster := &s.views[i].Cluster; cluster.PeerID == id {
+			cluster.Consensus.Status, cluster.Peers = "working", before
+		}
+	}
+}
+
 // loseVolume has the pod of an ordinal wait for what becomes of its peer.
 func (s *scene) loseVolume(ordinal int) {
 	s.silence(ordinal)
@@ -81,7 +92,7 @@ func (s *scene) picture() topology.Picture {
 	for i := range s.views {
 		state := qdrant.State{PeerID: s.views[i].Cluster.PeerID, Version: "1.18.3", Started: now}
 		for name, replicas := range s.replicas {
-			state.Collections = append(state.Collections, qdrant.CollectionState{Name: name, ReplicationFactor: s.factor, Replicas: replicas})
+			state.Collections = append(state.Collections, qdrant.CollectionState{Name: name, ReplicationFactor: s.factor, Shards: []qdrant.ShardID{0}, Replicas: replicas})
 		}
 		slices.SortFunc(state.Collections, func(a, b qdrant.CollectionState) int { return strings.Compare(a.Name, b.Name) })
 		if s.views[i].State.Version == "" {
@@ -275,6 +286,26 @@ func TestChores(t *testing.T) {
 			want: []string{"marking claim qdrant-storage-q-1 as peer 102's"},
 		},
 		{
+			name:   "the first marks are made together",
+			change: func(s *scene) { s.f.Claims[0].Peer, s.f.Claims[1].Peer, s.f.Claims[2].Peer = 0, 0, 0 },
+			want: []string{
+				"marking claim qdrant-storage-q-0 as peer 101's", "marking claim qdrant-storage-q-1 as peer 102's", "marking claim qdrant-storage-q-2 as peer 103's",
+			},
+		},
+		{name: "none while a peer is away, whose pod would start unmarked", change: func(s *scene) {
+			s.f.Claims[0].Peer, s.f.Claims[1].Peer, s.f.Claims[2].Peer = 0, 0, 0
+			s.silence(2)
+		}},
+		{name: "none while a pod is about to restart", change: func(s *scene) { s.f.Claims[1].Peer = 0; s.f.Pods[2].Deleting = true }},
+		{name: "none while a pod starts", change: func(s *scene) { s.f.Claims[1].Peer = 0; s.f.Pods[2].Starting = true }},
+		{name: "none while a pod is missing", change: func(s *scene) { s.f.Claims[1].Peer = 0; s.f.StatefulSet.Replicas = 4 }},
+		{name: "none while a claim is missing", change: func(s *scene) { s.f.Claims[1].Peer = 0; s.f.Claims = s.f.Claims[:2] }},
+		{name: "none while a peer that leaves is away", change: func(s *scene) { s.f.Claims[1].Peer = 0; s.f.StatefulSet.Replicas = 2; s.silence(2) }},
+		{
+			name: "a new mark for a known claim waits for nobody", change: func(s *scene) { s.f.Claims[0].Peer = kube.Founding; s.silence(2) },
+			want: []string{"marking claim qdrant-storage-q-0 as peer 101's"},
+		},
+		{
 			name: "so is one that a founder has marked", change: func(s *scene) { s.f.Claims[0].Peer = kube.Founding },
 			want: []string{"marking claim qdrant-storage-q-0 as peer 101's"},
 		},
@@ -315,7 +346,20 @@ func TestChores(t *testing.T) {
 			want: []string{"deleting pod q-2, so that it starts anew: peer 103 was removed from the cluster"},
 		},
 		{name: "not without the mark", change: func(s *scene) { s.forget(103); s.f.Claims[2].Peer = 0 }},
-		{name: "not while its consensus runs", change: func(s *scene) { s.forget(103); s.views[2].Cluster.Consensus.Status = "working" }},
+		{
+			name: "also when it was not told, and goes on", change: func(s *scene) { s.forgetUntold(103) },
+			want: []string{"deleting pod q-2, so that it starts anew: peer 103 was removed from the cluster"},
+		},
+		{name: "not one that is on another claim", change: func(s *scene) { s.forgetUntold(103); s.f.Claims[2].Peer = 102 }},
+		{name: "not while one peer still lists it", change: func(s *scene) {
+			kept := slices.Clone(s.views[1].Cluster.Peers)
+			s.forgetUntold(103)
+			s.views[1].Cluster.Peers = kept
+		}},
+		{
+			name: "a claim of a peer that leaves and was not told of its removal", change: func(s *scene) { s.f.StatefulSet.Replicas = 2; s.forgetUntold(103) },
+			want: []string{"marking claim qdrant-storage-q-2 as drained of peer 103"},
+		},
 		{name: "not when it is on its way out", change: func(s *scene) { s.forget(103); s.f.Pods[2].Deleting = true }},
 		{
 			name: "one pod at a time", change: func(s *scene) { *s = *wellScene(5); s.forget(104); s.forget(105) },
@@ -373,9 +417,15 @@ func TestAForcedRemovalMarksNothing(t *testing.T) {
 	s := wellScene(3)
 	s.f.StatefulSet.Replicas = 2
 	s.forget(103)
+	s.hold("c") // its last copy went with the peer
+	s.f.GivenUp = map[plan.ShardName]bool{{Collection: "c"}: true}
 	p := s.picture()
-	p.Collections[0].Shards[0].Replicas = nil // its last copy went with the peer
-	assert.Empty(t, chores(s.f, p))
+	assert.Empty(t, chores(s.f, p), "neither a drained claim nor a settled loss")
+	guard := Guarding(p)
+	assert.False(t, guard.Whole)
+	assert.Contains(t, guard.Reason, "shards are not whole: shard c/0 has no replica on any peer")
+	o := Next(s.f, p, Settings{Strategy: plan.Count})
+	assert.Contains(t, o.Notes, Note{Blocked, "shard c/0 has 0 of 2 copies, and none is Active on a peer that answers", true})
 }
 
 func TestLosses(t *testing.T) {
@@ -383,7 +433,6 @@ func TestLosses(t *testing.T) {
 	shards, unread := ParseLosses(" c/0 \n\na/b/12\nc\n/3\nc/-1\nc/x\n")
 	assert.Equal(t, map[plan.ShardName]bool{{Collection: "c"}: true, {Collection: "a/b", Shard: 12}: true}, shards)
 	assert.Equal(t, []string{"c", "/3", "c/-1", "c/x"}, unread)
-	assert.Equal(t, "a/b/12\nc/0\n", FormatLosses(shards))
 	assert.Equal(t, "c\nother/1\n", withoutLosses("c/0\nc\nother/1\n", map[plan.ShardName]bool{{Collection: "c"}: true}))
 	rapid.Check(t, func(t *rapid.T) {
 		shards := rapid.MapOf(rapid.Custom(func(t *rapid.T) plan.ShardName {
@@ -391,7 +440,7 @@ func TestLosses(t *testing.T) {
 				Collection: rapid.StringMatching(`[a-z/.-]{1,8}`).Draw(t, "collection"), Shard: qdrant.ShardID(rapid.Uint32().Draw(t, "shard")),
 			}
 		}), rapid.Just(true)).Draw(t, "shards")
-		again, unread := ParseLosses(FormatLosses(shards))
+		again, unread := ParseLosses(strings.Join(shardNames(shards), "\n"))
 		assert.Equal(t, shards, again)
 		assert.Empty(t, unread)
 	})
@@ -413,44 +462,6 @@ func TestGuarding(t *testing.T) {
 	guard := Guarding(s.picture())
 	assert.False(t, guard.Whole)
 	assert.Contains(t, guard.Reason, "the cluster cannot decide: ")
-}
-
-func TestSuppose(t *testing.T) {
-	t.Parallel()
-	settings := Settings{Strategy: plan.Count}
-	t.Run("more replicas take their part", func(t *testing.T) {
-		t.Parallel()
-		s := wellScene(2)
-		s.hold("d", 101, 102)
-		s.hold("e", 101, 102)
-		f, p := Suppose(s.f, s.picture(), 3)
-		ok, why := p.Quorum()
-		assert.True(t, ok, why)
-		o := Next(f, p, settings)
-		assert.Empty(t, o.Held)
-		assert.Empty(t, o.Notes)
-		assert.Len(t, o.Plan.Moves, 2)
-		for _, m := range o.Plan.Moves {
-			assert.Equal(t, supposed+2, m.To)
-		}
-	})
-	t.Run("fewer replicas leave", func(t *testing.T) {
-		t.Parallel()
-		s := wellScene(3)
-		f, p := Suppose(s.f, s.picture(), 1)
-		o := Next(f, p, settings)
-		assert.Equal(t, peers(102, 103), o.Wish.Leaving)
-		assert.NotEmpty(t, o.Plan.Moves)
-	})
-	t.Run("the facts stay as they are", func(t *testing.T) {
-		t.Parallel()
-		s := wellScene(2)
-		p := s.picture()
-		before := p.Fingerprint()
-		Suppose(s.f, p, 4)
-		assert.Equal(t, before, p.Fingerprint())
-		assert.Len(t, s.f.Pods, 2)
-	})
 }
 
 func TestBackoff(t *testing.T) {

@@ -157,7 +157,7 @@ func (p Picture) disputes() []string {
 			continue
 		}
 		for _, other := range p.Members {
-			if other.Answers && p.Joined(other.ID) && !slices.ContainsFunc(other.Peers, func(peer qdrant.Peer) bool { return peer.ID == m.ID }) {
+			if other.Answers && p.Joined(other.ID) && !other.Lists(m.ID) {
 				doubts = append(doubts, fmt.Sprintf("%s is not in the list of %s", m, other))
 			}
 		}

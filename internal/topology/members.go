@@ -20,6 +20,11 @@ func (m Member) String() string {
 	return fmt.Sprintf("peer %s (%s)", m.ID, m.Pod)
 }
 
+// Lists reports whether the member has the peer in its own list; one that does not answer lists nobody.
+func (m Member) Lists(id qdrant.PeerID) bool {
+	return slices.ContainsFunc(m.Peers, func(peer qdrant.Peer) bool { return peer.ID == id })
+}
+
 // Name is how a peer is called in sentences: its id, and its pod where that is known.
 func (p Picture) Name(id qdrant.PeerID) string {
 	if member, known := p.Member(id); known {

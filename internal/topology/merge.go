@@ -67,6 +67,9 @@ func mergeCollection(name string, views []said) (Collection, []string) {
 		factors[v.state.ReplicationFactor] = true
 		merged.ReplicationFactor = max(merged.ReplicationFactor, v.state.ReplicationFactor)
 		merged.Resharding = merged.Resharding || v.state.Resharding
+		for _, id := range v.state.Shards {
+			shards[id] = true
+		}
 		for _, r := range v.state.Replicas {
 			shards[r.Shard] = true
 		}

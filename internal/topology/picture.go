@@ -58,7 +58,8 @@ type Collection struct {
 	Shards []Shard
 }
 
-// Shard has one entry for each replica that any answering peer knows of.
+// Shard has one entry for each replica that any answering peer knows of. A shard without any has lost its last one, as a removal by force
+// leaves it.
 type Shard struct {
 	ID  qdrant.ShardID
 	Key string

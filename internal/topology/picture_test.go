@@ -100,6 +100,10 @@ func TestWhole(t *testing.T) {
 			}, want: []string{"shard a/0 has a replica on peer 3, which does not answer"},
 		},
 		{
+			name: "a shard whose last replica is gone", collection: collection("a", 1, on(1), on()),
+			want: []string{"shard a/1 has no replica on any peer"},
+		},
+		{
 			name: "a doubt", collection: collection("a", 2, on(1, 2)), change: func(v []View) { alone(v, 2, 9) },
 			want: []string{"peer 9 (qdrant-2) answers, but most of the answering peers do not have it in their lists"},
 		},
@@ -179,64 +183,6 @@ func TestLookups(t *testing.T) {
 	assert.False(t, found)
 	_, found = p.Shard("c", 0)
 	assert.False(t, found)
-}
-
-func TestFingerprint(t *testing.T) {
-	t.Parallel()
-	c := collection("a", 2, on(1, 2))
-	transfer := []qdrant.Transfer{{Shard: 0, From: 1, To: 3}}
-	before := Draw(now, world(3, c)).Fingerprint()
-	for _, test := range []struct {
-		name   string
-		change func([]View)
-		same   bool
-	}{
-		{"nothing", func([]View) {}, true},
-		{"points and bytes", func(v []View) {
-			v[0].State.Collections[0].Replicas[0].Points = 7
-			v[0].State.Collections[0].Replicas[0].Bytes = 7
-		}, true},
-		{"commit index", func(v []View) { v[0].Cluster.Raft.Commit = 77 }, true},
-		{"the consensus' last sign of life", func(v []View) { v[0].Cluster.Consensus.LastUpdate = now }, true},
-		{"a peer is away", func(v []View) { away(v, 2) }, false},
-		{"a process began anew", func(v []View) { v[2].State.Started = now }, false},
-		{"a new leader", func(v []View) {
-			for i := range v {
-				v[i].Cluster.Raft.Leader = 2
-			}
-		}, false},
-		{"consensus has stopped", func(v []View) { v[2].Cluster.Consensus.Status = "stopped" }, false},
-		{"a state", func(v []View) {
-			for i := range v {
-				v[i].State.Collections[0].Replicas[0].State = qdrant.Dead
-			}
-		}, false},
-		{"a replica", func(v []View) {
-			for i := range v {
-				v[i].State.Collections[0].Replicas = v[i].State.Collections[0].Replicas[:1]
-			}
-		}, false},
-		{"a transfer", func(v []View) {
-			for i := range v {
-				v[i].State.Collections[0].Transfers = transfer
-			}
-		}, false},
-		{"a transfer that only one sees", func(v []View) { v[0].State.Collections[0].Transfers = transfer }, false},
-		{"a list of members", func(v []View) { v[0].Cluster.Peers = v[0].Cluster.Peers[:2] }, false},
-		{"a replication factor", func(v []View) {
-			for i := range v {
-				v[i].State.Collections[0].ReplicationFactor = 3
-			}
-		}, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			views := world(3, c)
-			test.change(views)
-			after := Draw(now.Add(1), views).Fingerprint()
-			assert.Equal(t, test.same, before == after)
-		})
-	}
 }
 
 func TestUnsupported(t *testing.T) {

@@ -102,7 +102,10 @@ func (p Picture) missing(c Collection, s Shard, wanted int) []string {
 	for _, t := range s.Transfers {
 		reasons = append(reasons, fmt.Sprintf("%s is being transferred from %s to %s", name, p.Name(t.From), p.Name(t.To)))
 	}
-	if len(s.Replicas) < wanted {
+	switch {
+	case len(s.Replicas) == 0:
+		reasons = append(reasons, name+" has no replica on any peer")
+	case len(s.Replicas) < wanted:
 		reasons = append(reasons, fmt.Sprintf("%s has %d of %d replicas", name, len(s.Replicas), wanted))
 	}
 	return reasons

@@ -25,6 +25,7 @@ func world(n int, collections ...qdrant.CollectionState) []View {
 		}
 		v.State = qdrant.State{PeerID: qdrant.PeerID(i + 1), Version: "1.18.3", Started: time.Unix(int64(1000+i), 0)}
 		for _, c := range collections {
+			c.Shards = slices.Clone(c.Shards)
 			c.Replicas = slices.Clone(c.Replicas)
 			c.Transfers = slices.Clone(c.Transfers)
 			for j := range c.Replicas {
@@ -45,6 +46,7 @@ func uri(ordinal int) string { return fmt.Sprintf("http://qdrant-%d.qdrant-headl
 func collection(name string, factor int, shards ...[]qdrant.PeerID) qdrant.CollectionState {
 	c := qdrant.CollectionState{Name: name, ReplicationFactor: factor, ShardNumber: len(shards)}
 	for id, holders := range shards {
+		c.Shards = append(c.Shards, qdrant.ShardID(id))
 		for _, peer := range holders {
 			c.Replicas = append(c.Replicas, qdrant.Replica{Shard: qdrant.ShardID(id), Peer: peer, State: qdrant.Active})
 		}

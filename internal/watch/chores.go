@@ -57,7 +57,7 @@ func (w *watcher) mark(ctx context.Context, claim kube.Claim, seen snapshot, rea
 	}
 	_, written := annotations[kube.AnnotationPeer]
 	// What is stale on the claim is known only once the pod is ready.
-	w.duties.marked = ready && (written || problem != "" || claim.Peer == seen.self.Peer)
+	w.duties.marked = ready && (written || claim.Peer != kube.Founding)
 	return true
 }
 

@@ -18,6 +18,7 @@ type stop struct {
 	began     time.Time
 	permitted bool
 	apiAway   time.Time
+	denied    time.Time
 	noPermit  time.Time
 	said      StopVerdict
 	saidAt    time.Time
@@ -46,7 +47,8 @@ func (w *watcher) hold(ctx context.Context) (StopVerdict, error) {
 		}
 		if v.Release {
 			w.metrics.released.WithLabelValues(string(v.Reason)).Inc()
-			w.stopAsked = time.Time{}
+			w.stopAsked, w.told = time.Time{}, asked{}
+			w.letGo = w.letGo || v.Reason != NotDeleted
 			s.permitted = false // it stays taken until the pod is ready again
 			if v.Reason != NotDeleted {
 				s.countStop(ctx, c.Claim)
@@ -64,13 +66,21 @@ func (w *watcher) hold(ctx context.Context) (StopVerdict, error) {
 func (s *stop) once(ctx context.Context) (StopCase, StopVerdict) {
 	c := s.gather(ctx)
 	v := MayStop(c)
-	if v.NeedPermit && ctx.Err() == nil {
-		var taken bool
-		if taken, v.Why = s.take(ctx); taken {
+	switch {
+	case ctx.Err() != nil:
+	// Also before a stop goes without the permit: where one can be had, or another pod has it, that counts.
+	case v.NeedPermit, v.Reason == APIAway:
+		taken, why, err := s.take(ctx)
+		switch {
+		case taken:
 			// Another pod may have stopped since, so what was seen before the permit does not count.
 			c = s.gather(ctx)
 			v = MayStop(c)
+		case err == nil || v.NeedPermit:
+			v = hold(ForPermit, "%s", why)
 		}
+	case v.Reason != ForMinHold:
+		s.noPermit = time.Time{} // nobody knows whether it could be had now
 	}
 	// Whoever can't use the permit must not keep it from those who can.
 	if s.permitted && !v.Release && v.Reason != ForMinHold {
@@ -99,6 +109,12 @@ func (s *stop) countStop(ctx context.Context, claim kube.Claim) {
 
 func (s *stop) gather(ctx context.Context) StopCase {
 	a, err := s.lookAtKubernetes(ctx)
+	switch {
+	case err == nil:
+		s.told = a
+	case a.set.UID != "":
+		s.told.set = a.set // it was read before the rest failed
+	}
 	picture := s.lookAtAll(ctx)
 	seen, _ := s.seen()
 	now := time.Now()
@@ -107,25 +123,26 @@ func (s *stop) gather(ctx context.Context) StopCase {
 		Limits:  Limits{MinHold: s.options.MinHold, MaxWait: s.options.MaxWait, Grace: s.options.Grace, APIWait: s.options.APIWait},
 		Pod:     s.options.Pod,
 		Ordinal: s.ordinal, Self: seen.self, Picture: picture, Permitted: s.permitted,
-		APIAway: since(&s.apiAway, err != nil, now), Refused: kube.IsDenied(err), PermitAway: since(&s.noPermit, !s.noPermit.IsZero(), now),
-		StatefulSet: a.set, OwnPod: a.pod, Claim: a.claim,
+		APIAway: lasted(&s.apiAway, err != nil, now), Denied: lasted(&s.denied, kube.IsDenied(err), now),
+		PermitAway:  lasted(&s.noPermit, !s.noPermit.IsZero(), now),
+		StatefulSet: s.told.set, OwnPod: s.told.pod, Claim: s.told.claim, LetGo: s.letGo,
 	}
 	return c
 }
 
 // take asks for the permit and says how that went.
-func (s *stop) take(ctx context.Context) (taken bool, why string) {
+func (s *stop) take(ctx context.Context) (taken bool, why string, err error) {
 	taken, holder, err := s.options.Permit.Take(ctx, s.options.Pod, s.options.PermitFor)
 	s.complain("kubernetes", err)
-	since(&s.noPermit, err != nil, time.Now())
+	lasted(&s.noPermit, err != nil, time.Now())
 	switch {
 	case err != nil:
-		return false, "waiting for the stop permit, which can't be had: " + err.Error()
+		return false, "waiting for the stop permit, which can't be had: " + err.Error(), err
 	case !taken:
-		return false, "waiting for the stop permit, which " + holder + " holds"
+		return false, "waiting for the stop permit, which " + holder + " holds", nil
 	}
 	s.permitted = true
-	return true, ""
+	return true, "", nil
 }
 
 // leave gives the permit back if it is held for nothing, also when nobody waits any more.
@@ -163,8 +180,8 @@ func (s *stop) say(c StopCase, v StopVerdict) {
 	s.said, s.saidAt = v, time.Now()
 }
 
-// since keeps the time when something began to hold, and returns for how long it has: a moment at least, so that 0 means that it does not.
-func since(began *time.Time, holds bool, now time.Time) time.Duration {
+// lasted keeps the time when something began to hold, and returns for how long it has: a moment at least, so that 0 means that it does not.
+func lasted(began *time.Time, holds bool, now time.Time) time.Duration {
 	switch {
 	case !holds:
 		*began = time.Time{}

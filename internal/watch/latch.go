@@ -21,12 +21,17 @@ type Self struct {
 	// Answers says that it did at the last look, Misses at how many looks in a row it did not.
 	Answers bool
 	Misses  int
+	// Refusals says at how many looks in a row nothing accepted the connection.
+	Refusals int
 	// Single says that it runs without cluster mode.
 	Single bool
 }
 
 // Silent says that the server does not answer, and not just once.
 func (s Self) Silent() bool { return s.Misses >= missed }
+
+// Down says that there is no server to connect to, and not just once.
+func (s Self) Down() bool { return s.Refusals >= missed }
 
 // Latch remembers how far one process of the server has come. It outlives the sidecar, not the process.
 type Latch struct {
@@ -120,7 +125,7 @@ func lost(me topology.Member, p topology.Picture) string {
 			continue
 		}
 		witnesses++
-		if !lists(other, me.ID) {
+		if !other.Lists(me.ID) {
 			without++
 		}
 	}
@@ -136,7 +141,7 @@ func (l Latch) missing(me topology.Member, p topology.Picture, readyz bool) stri
 	for _, other := range p.Members {
 		if p.Live(other.ID) {
 			live++
-			if lists(me, other.ID) {
+			if me.Lists(other.ID) {
 				listed++
 			}
 		}
@@ -161,10 +166,6 @@ func (l Latch) missing(me topology.Member, p topology.Picture, readyz bool) stri
 		return fmt.Sprintf("%d shard replicas are not healthy yet: %s", len(sick), some(sick))
 	}
 	return ""
-}
-
-func lists(member topology.Member, id qdrant.PeerID) bool {
-	return slices.ContainsFunc(member.Peers, func(p qdrant.Peer) bool { return p.ID == id })
 }
 
 // some are the first few names of a list.

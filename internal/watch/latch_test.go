@@ -82,6 +82,11 @@ func TestLatch(t *testing.T) {
 				v.Cluster = newWorld(3).views[0].Cluster
 			}), why: "removed"},
 		}},
+		{"removal that two removed peers have not seen, in a cluster of one", []moment{
+			{world: well(), ready: true},
+			{world: newWorld(3).change(1, func(v *topology.View) { v.Cluster.Peers = v.Cluster.Peers[1:2] }), ready: true}, // q-1 alone remains, says q-1 alone
+			{world: newWorld(3).change(1, func(v *topology.View) { v.Cluster.Peers = v.Cluster.Peers[1:2] }).change(2, func(v *topology.View) { v.Cluster.Peers = v.Cluster.Peers[1:] }), why: "removed"},
+		}},
 		{"one of two others does not list it yet", []moment{
 			{world: well(), ready: true},
 			{world: well().change(1, func(v *topology.View) { v.Cluster.Peers = v.Cluster.Peers[1:] }), ready: true},

@@ -1,8 +1,11 @@
 package watch
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"reflect"
+	"syscall"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/kube"
@@ -57,12 +60,27 @@ func (w *watcher) lookAtSelf(ctx context.Context, before Self, latch Latch) (sel
 	if err != nil {
 		before.Answers = false
 		before.Misses++
+		before.Refusals++
+		if !refused(err) {
+			before.Refusals = 0
+		}
 		return before, false
 	}
 	w.metrics.observed.SetToCurrentTime()
 	self = Self{Peer: cluster.PeerID, Answers: true, Single: !cluster.Enabled}
 	// The server works on its own readiness only while it is asked for it.
 	return self, latch.Closed || client.Ready(ctx) == nil
+}
+
+// refused says that nothing accepts connections. A key that is wrong, an error of the server's and a look that took too long are no such
+// thing: clients may well be served.
+func refused(err error) bool {
+	for _, no := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 // lookAtAll asks all peers. The first answer of the own server tells which there are, so that asking is done over when it names more.
@@ -112,7 +130,8 @@ type asked struct {
 func (w *watcher) lookAtKubernetes(ctx context.Context) (a asked, err error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	defer func() { w.complain("kubernetes", err) }()
+	var garbled error
+	defer func() { w.complain("kubernetes", cmp.Or(err, garbled)) }()
 	if a.set, err = w.options.Kubernetes.StatefulSet(ctx); err != nil {
 		return a, err
 	}
@@ -123,14 +142,15 @@ func (w *watcher) lookAtKubernetes(ctx context.Context) (a asked, err error) {
 	if a.pod, err = w.options.Kubernetes.Pod(ctx, w.options.Pod); err != nil && !kube.IsNotFound(err) {
 		return a, err
 	}
-	claims, err := w.options.Kubernetes.Claims(ctx, w.ordinal+1)
-	if err != nil {
+	claim, found, err := w.options.Kubernetes.Claim(ctx, w.ordinal)
+	switch {
+	case kube.IsUnreadable(err):
+		// The API server is there, and the claim says nothing: least of all that it was drained.
+		garbled = err
+	case err != nil:
 		return a, err
-	}
-	for _, claim := range claims {
-		if claim.Ordinal == w.ordinal {
-			a.claim = claim
-		}
+	case found:
+		a.claim = claim
 	}
 	return a, nil
 }

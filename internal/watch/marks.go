@@ -10,12 +10,12 @@ import (
 )
 
 // Marks are the annotations that a claim should get (nil removes one) now that this peer has been seen alive on it, and a sentence if
-// something is wrong with those it has.
+// something is wrong with those it has. A claim without a mark gets its first one from tend, which sees when all can have theirs.
 func Marks(claim kube.Claim, me qdrant.PeerID, p topology.Picture, ready bool) (annotations map[string]*string, problem string) {
 	annotations = map[string]*string{}
 	switch {
 	case claim.Peer == me:
-	case claim.Peer == kube.Founding && p.Live(me), claim.Peer == 0 && ready && allAnswer(p):
+	case claim.Peer == kube.Founding && p.Live(me):
 		text := kube.PeerText(me)
 		annotations[kube.AnnotationPeer] = &text
 	case claim.Marked() && claim.Peer != kube.Founding:
@@ -30,15 +30,4 @@ func Marks(claim kube.Claim, me qdrant.PeerID, p topology.Picture, ready bool) (
 		annotations[kube.AnnotationVerdict] = nil
 	}
 	return annotations, problem
-}
-
-// allAnswer says that every member of the cluster runs. The first mark of an adopted release waits for that: where some claims are
-// marked, a state on one that is not is taken for an old volume, so no pod may be about to start on one.
-func allAnswer(p topology.Picture) bool {
-	for _, member := range p.Members {
-		if !member.Answers {
-			return false
-		}
-	}
-	return len(p.Members) > 0
 }

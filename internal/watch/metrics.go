@@ -48,7 +48,7 @@ func newMetrics() *metrics {
 	for _, target := range []string{"qdrant", "kubernetes"} {
 		m.errors.WithLabelValues(target)
 	}
-	for _, reason := range []Reason{NotDeleted, Gone, Unclustered, NotServing, Drained, Removed, Permitted, APIAway, MaxWait, GraceEnds} {
+	for _, reason := range releases {
 		m.released.WithLabelValues(string(reason))
 	}
 	return m

@@ -15,8 +15,8 @@ import (
 type Kubernetes interface {
 	StatefulSet(ctx context.Context) (kube.StatefulSet, error)
 	Pod(ctx context.Context, name string) (kube.Pod, error)
-	// Claims are the data claims of the ordinals below upTo that exist.
-	Claims(ctx context.Context, upTo int) ([]kube.Claim, error)
+	// Claim is the data claim of an ordinal; found is false if there is none. kube.IsUnreadable tells one that makes no sense.
+	Claim(ctx context.Context, ordinal int) (claim kube.Claim, found bool, err error)
 	// AnnotateClaim sets annotations of the claim of an ordinal; nil removes one.
 	AnnotateClaim(ctx context.Context, ordinal int, annotations map[string]*string) error
 }
@@ -54,7 +54,8 @@ type Options struct {
 	MinHold time.Duration
 	// PermitFor is how long a permit lasts when nobody gives it back.
 	PermitFor time.Duration
-	// APIWait is how long a hold waits for an API server that is away before it goes by the cluster alone.
+	// APIWait is how long a hold waits for an API server that is away before it goes by the cluster alone. Without a permit the pods go
+	// one by one, each ordinal APIWait after the one before.
 	APIWait time.Duration
 	// Interval is between two looks at the own server, PeersInterval at all of them while something waits for it, IdleInterval else.
 	Interval      time.Duration

@@ -57,6 +57,14 @@ func (w *world) shard(shard qdrant.ShardID, states ...qdrant.ReplicaState) *worl
 	return w
 }
 
+// factor sets the replication factor of collection c, which is 2 else.
+func (w *world) factor(replicas int) *world {
+	for i := range w.views {
+		w.views[i].State.Collections[0].ReplicationFactor = replicas
+	}
+	return w
+}
+
 func (w *world) down(ordinals ...int) *world {
 	for _, ordinal := range ordinals {
 		w.views[ordinal].Err = fmt.Errorf("connection refused")

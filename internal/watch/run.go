@@ -17,10 +17,12 @@ type watcher struct {
 	ordinal int
 	metrics *metrics
 
-	// holding is taken by whoever is about to take or give back the stop permit; stopAsked, which goes with it, is when the hook first
-	// asked for a stop that was not let go yet.
+	// holding is taken by whoever is about to take or give back the stop permit. What goes with it: stopAsked is when the hook first asked
+	// for a stop that was not let go yet, told what the API server said last since; letGo says that a stop of this pod was let go.
 	holding   chan struct{}
 	stopAsked time.Time
+	told      asked
+	letGo     bool
 	// duties and unready, since when the pod is not ready, belong to the loop alone.
 	duties  duties
 	unready time.Time

@@ -18,6 +18,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
@@ -37,6 +42,8 @@ type apiServer struct {
 	holder   string
 	until    time.Time
 	noPermit bool
+	denies   bool
+	claimErr map[int]error
 }
 
 func newAPIServer(replicas int) *apiServer {
@@ -52,10 +59,14 @@ func (a *apiServer) change(change func(*apiServer)) {
 }
 
 func (a *apiServer) refuses() error {
-	if a.away {
+	switch {
+	case a.denies:
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "statefulsets"}, "q", errors.New("no role"))
+	case a.away:
 		return errAway
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (a *apiServer) StatefulSet(context.Context) (kube.StatefulSet, error) {
@@ -70,14 +81,13 @@ func (a *apiServer) Pod(_ context.Context, name string) (kube.Pod, error) {
 	return kube.Pod{Name: name, OwnerUID: "s1", Deleting: a.deleting[name]}, a.refuses()
 }
 
-func (a *apiServer) Claims(_ context.Context, upTo int) ([]kube.Claim, error) {
+func (a *apiServer) Claim(_ context.Context, ordinal int) (kube.Claim, bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var claims []kube.Claim
-	for ordinal := range upTo {
-		claims = append(claims, a.claimLocked(ordinal))
+	if a.claimErr[ordinal] != nil {
+		return kube.Claim{}, true, a.claimErr[ordinal]
 	}
-	return claims, a.refuses()
+	return a.claimLocked(ordinal), true, a.refuses()
 }
 
 func (a *apiServer) claimLocked(ordinal int) kube.Claim {
@@ -179,7 +189,7 @@ func newSidecar(t *testing.T, c *qdranttest.Cluster, api *apiServer, ordinal int
 		Names: names, Pod: names.Pod(ordinal), Kubernetes: api, Permit: api, Shared: t.TempDir(), Storage: t.TempDir(),
 		Client: func(pod string) *qdrant.Client {
 			for _, s := range c.Servers() {
-				if s.Name() == pod {
+				if s.Name() == pod && s.Running() {
 					return qdrant.New(s.URL(), "")
 				}
 			}
@@ -344,7 +354,7 @@ func TestStopWaitsForAnotherPod(t *testing.T) {
 	answer := p.stop(t.Context())
 	p.awaitHold(t, ForShards)
 	assert.Empty(t, api.holds(), "whoever can't use the permit does not take it")
-	assert.Contains(t, p.log.String(), "has no other Active replica")
+	assert.Contains(t, p.log.String(), "no other Active replica")
 	require.NoError(t, c.Server(2).Start())
 	await(t, answer, "permit")
 	assert.Equal(t, "q-1", api.holds())
@@ -362,9 +372,10 @@ func TestStopWaitsForAnotherPod(t *testing.T) {
 	}
 	// So it does when the sidecar alone is restarted.
 	p.end()
+	api.change(func(a *apiServer) { a.claims[1] = map[string]string{kube.AnnotationPeer: kube.FoundingText} })
 	again := newSidecar(t, c, api, 1, func(o *Options) { o.Shared = p.options.Shared })
 	again.awaitReady(t, true)
-	require.Eventually(t, func() bool { return api.claim(1).Peer != 0 }, soon, time.Millisecond, "its chores are done")
+	require.Eventually(t, func() bool { return api.claim(1).Peer == qdrant.PeerID(c.Server(1).ID()) }, soon, time.Millisecond, "its chores are done")
 	require.Equal(t, "q-1", api.holds())
 }
 
@@ -462,9 +473,10 @@ func TestServerAway(t *testing.T) {
 	c.Server(0).Stop()
 	p.awaitReady(t, false)
 	api.change(func(a *apiServer) { a.deleting["q-0"] = true })
-	await(t, p.stop(t.Context()), "does not answer")
+	await(t, p.stop(t.Context()), "nothing accepts connections")
 	assert.NotZero(t, testutil.ToFloat64(p.metrics.errors.WithLabelValues("qdrant")))
-	assert.Equal(t, 1, strings.Count(p.log.String(), `msg="a look failed"`), "one clear line: %s", p.log)
+	// The look that the end cut short has an error of its own.
+	assert.LessOrEqual(t, strings.Count(p.log.String(), `msg="a look failed"`), 2, "one clear line, not one a look: %s", p.log)
 	require.NoError(t, c.Server(0).Start())
 	p.awaitReady(t, true)
 }
@@ -505,6 +517,199 @@ func TestAPIServerAway(t *testing.T) {
 		await(t, p.stop(t.Context()), "the grace period ends")
 		assert.InDelta(t, 1, testutil.ToFloat64(p.metrics.released.WithLabelValues(string(GraceEnds))), 0)
 	})
+}
+
+// TestAPIServerAwayInADrain: what is known of a stop stays known while nobody can be asked.
+func TestAPIServerAwayInADrain(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 2), newAPIServer(2)
+	for shard := range uint32(4) {
+		c.Place("c", shard, 1)
+	}
+	c.SetReplicationFactor("c", 1) // all of it would go, by the rule of a restart
+	p := newSidecar(t, c, api, 1, func(o *Options) { o.MaxWait = 100 * time.Millisecond })
+	p.awaitReady(t, true)
+	api.change(func(a *apiServer) { a.deleting["q-1"], a.set.Replicas = true, 1 })
+	answer := p.stop(t.Context())
+	p.awaitHold(t, ForDrain)
+	api.change(func(a *apiServer) { a.away = true })
+	require.Eventually(t, func() bool { return testutil.ToFloat64(p.metrics.errors.WithLabelValues("kubernetes")) > 20 }, soon, time.Millisecond)
+	stillHeld(t, answer)
+	require.Greater(t, testutil.ToFloat64(p.metrics.stopWait), 0.1, "longer than MaxWait and APIWait")
+	api.change(func(a *apiServer) {
+		a.away = false
+		a.claims[1] = map[string]string{kube.AnnotationDrained: fmt.Sprint(c.Server(1).ID())}
+	})
+	await(t, answer, "was drained")
+}
+
+func TestAPIServerRefuses(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 3), newAPIServer(3)
+	c.Server(1).Stop()
+	api.deleting["q-0"] = true
+	p := newSidecar(t, c, api, 0, func(o *Options) { o.APIWait = 200 * time.Millisecond })
+	api.away = true
+	answer := p.stop(t.Context())
+	p.awaitHold(t, ForShards) // it has been away for APIWait
+	require.Eventually(t, func() bool { return testutil.ToFloat64(p.metrics.stopWait) > 0.4 }, soon, time.Millisecond)
+	began := time.Now()
+	api.change(func(a *apiServer) { a.away, a.denies = false, true })
+	await(t, answer, "has refused to answer")
+	assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond, "one answer is no proof of a role that is gone")
+}
+
+// TestPermitThatCouldNotBeHadOnce: what the API server once failed at says nothing of now.
+func TestPermitThatCouldNotBeHadOnce(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 3), newAPIServer(3)
+	api.noPermit, api.deleting["q-0"] = true, true
+	p := newSidecar(t, c, api, 0, func(o *Options) { o.APIWait = time.Second })
+	p.awaitReady(t, true)
+	answer := p.stop(t.Context())
+	p.awaitHold(t, ForPermit)
+	c.Server(1).Stop()
+	p.awaitHold(t, ForShards)
+	require.Eventually(t, func() bool { return testutil.ToFloat64(p.metrics.stopWait) > 1.5 }, soon, time.Millisecond)
+	require.NoError(t, c.Server(1).Start())
+	p.awaitHold(t, ForPermit)
+	stillHeld(t, answer)
+	api.change(func(a *apiServer) { a.noPermit = false })
+	await(t, answer, "holds the stop permit")
+}
+
+// TestPermitIsAskedForOnceMore: before a stop goes without the permit.
+func TestPermitIsAskedForOnceMore(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 3), newAPIServer(3)
+	api.noPermit, api.deleting["q-0"] = true, true
+	p := newSidecar(t, c, api, 0, func(o *Options) { o.PeersInterval = 500 * time.Millisecond })
+	p.awaitReady(t, true)
+	answer := p.stop(t.Context())
+	p.awaitHold(t, ForPermit)
+	api.change(func(a *apiServer) { a.noPermit, a.holder, a.until = false, "q-2", time.Now().Add(time.Hour) })
+	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "which q-2 holds") }, soon, time.Millisecond)
+	stillHeld(t, answer)
+	require.NoError(t, api.Release(t.Context(), "q-2"))
+	await(t, answer, "holds the stop permit")
+}
+
+// TestStopsWithoutAPIServerGoOneByOne: all pods are deleted, and nobody can have the permit.
+func TestStopsWithoutAPIServerGoOneByOne(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 3), newAPIServer(3)
+	api.away = true
+	var pods []*sidecar
+	var answers []<-chan string
+	for ordinal := range 3 {
+		pods = append(pods, newSidecar(t, c, api, ordinal, func(o *Options) { o.APIWait = 300 * time.Millisecond }))
+	}
+	for _, p := range pods {
+		p.awaitReady(t, true)
+	}
+	for _, p := range pods {
+		answers = append(answers, p.stop(t.Context()))
+	}
+	await(t, answers[0], "can't be had")
+	c.Server(0).Stop()
+	for ordinal, p := range pods[1:] {
+		p.awaitHold(t, ForShards)
+		require.Eventually(t, func() bool { return testutil.ToFloat64(p.metrics.stopWait) > 1.2 }, soon, time.Millisecond)
+		stillHeld(t, answers[1+ordinal])
+	}
+	require.NoError(t, c.Server(0).Start())
+	require.Eventually(t, func() bool { return len(answers[1]) > 0 || len(answers[2]) > 0 }, soon, time.Millisecond)
+}
+
+// TestPermitIsAskedForAlsoWhenNothingElseAnswers: the permit alone says who may go.
+func TestPermitIsAskedForAlsoWhenNothingElseAnswers(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 3), newAPIServer(3)
+	api.claimErr = map[int]error{0: errAway}
+	api.deleting["q-0"] = true
+	_, _, err := api.Take(t.Context(), "q-2", time.Hour)
+	require.NoError(t, err)
+	p := newSidecar(t, c, api, 0)
+	p.awaitReady(t, true)
+	answer := p.stop(t.Context())
+	p.awaitHold(t, ForPermit)
+	require.Eventually(t, func() bool { return testutil.ToFloat64(p.metrics.stopWait) > 0.2 }, soon, time.Millisecond)
+	stillHeld(t, answer)
+	require.NoError(t, api.Release(t.Context(), "q-2"))
+	await(t, answer, "holds the stop permit")
+}
+
+func TestUnreadableClaims(t *testing.T) {
+	t.Parallel()
+	_, _, unreadable := kube.New(fake.NewClientset(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: names.Namespace, Name: names.Claim(0), Annotations: map[string]string{kube.AnnotationPeer: "garbage"},
+	}}), names).Claim(t.Context(), 0)
+	require.Error(t, unreadable)
+	c, api := newCluster(t, 3), newAPIServer(3)
+	api.claimErr = map[int]error{0: unreadable, 1: unreadable}
+	api.deleting["q-1"], api.deleting["q-2"] = true, true
+	p := newSidecar(t, c, api, 2)
+	p.awaitReady(t, true)
+	await(t, p.stop(t.Context()), "holds the stop permit")
+	assert.NotContains(t, p.log.String(), "no peer id", "the claims of others are no matter")
+	require.NoError(t, api.Release(t.Context(), "q-2"))
+
+	own := newSidecar(t, c, api, 1)
+	own.awaitReady(t, true)
+	api.change(func(a *apiServer) { a.set.Replicas = 0 })
+	await(t, own.stop(t.Context()), "at 0 replicas") // the API server is not away
+	assert.Contains(t, own.log.String(), "no peer id")
+}
+
+// TestServerThatRefusesToAnswerServes: a key that is wrong here may be right elsewhere.
+func TestServerThatRefusesToAnswerServes(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(*qdranttest.Server){
+		"401":  func(s *qdranttest.Server) { s.SetAPIKey("another") },
+		"500":  func(s *qdranttest.Server) { s.Fail(http.MethodGet, "/cluster", http.StatusInternalServerError, "no") },
+		"hang": func(s *qdranttest.Server) { s.Hang() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, api := newCluster(t, 3), newAPIServer(3)
+			p := newSidecar(t, c, api, 0, func(o *Options) { o.AskTimeout, o.MaxWait = 50*time.Millisecond, 500*time.Millisecond })
+			p.awaitReady(t, true)
+			c.Server(1).Stop()
+			fault(c.Server(0))
+			p.awaitReady(t, false)
+			api.change(func(a *apiServer) { a.deleting["q-0"] = true })
+			answer := p.stop(t.Context())
+			p.awaitHold(t, ForShards)
+			stillHeld(t, answer)
+			await(t, answer, "held for as long as is allowed")
+		})
+	}
+}
+
+// TestASecondStopAfterTheFirst: a server that hangs while it stops is deleted once more, with less time, and the hook is called again.
+func TestASecondStopAfterTheFirst(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 2), newAPIServer(2)
+	api.deleting["q-1"], api.set.Replicas = true, 1
+	p := newSidecar(t, c, api, 1, func(o *Options) { o.Grace, o.MinHold = StopTime+300*time.Millisecond, 200*time.Millisecond })
+	p.awaitReady(t, true)
+	await(t, p.stop(t.Context()), "the grace period ends")
+	c.Server(1).Stop() // its shards are still counted on: without the first answer the second would be held
+	require.Eventually(t, func() bool { seen, _ := p.seen(); return seen.self.Down() }, soon, time.Millisecond)
+	began := time.Now()
+	await(t, p.stop(t.Context()), "let go before")
+	assert.Less(t, time.Since(began), 200*time.Millisecond, "there are no clients who have to hear of it")
+}
+
+func TestAdoptedClaimsAreLeftToTend(t *testing.T) {
+	t.Parallel()
+	c, api := newCluster(t, 3), newAPIServer(3)
+	p := newSidecar(t, c, api, 0)
+	_, _, err := api.Take(t.Context(), "q-0", time.Hour)
+	require.NoError(t, err)
+	p.awaitReady(t, true)
+	require.Eventually(t, func() bool { return api.holds() == "" }, soon, time.Millisecond, "its chores are done")
+	assert.Empty(t, api.claim(0).Peer)
 }
 
 func TestChores(t *testing.T) {

@@ -17,7 +17,7 @@ const (
 	NotDeleted  Reason = "not_deleted"   // only the container restarts
 	Gone        Reason = "gone"          // the release is going away, or asleep
 	Unclustered Reason = "not_clustered" // there is nobody to wait for
-	NotServing  Reason = "not_serving"   // the server does not answer, so nothing is lost with it
+	NotServing  Reason = "not_serving"   // nothing accepts connections, so nothing is lost with the server
 	Drained     Reason = "drained"       // nothing is left on it
 	Removed     Reason = "removed"       // it is no peer of the cluster, and has no shards in it
 	Permitted   Reason = "permitted"     // the others can do without it for a while
@@ -26,6 +26,9 @@ const (
 	MaxWait     Reason = "max_wait"      // it was held for as long as a hold may last
 	GraceEnds   Reason = "grace_period"  // it was held for as long as the grace period lets it
 )
+
+// releases are all reasons for a release.
+var releases = []Reason{NotDeleted, Gone, Unclustered, NotServing, Drained, Removed, Permitted, APIAway, Refused, MaxWait, GraceEnds}
 
 // Reasons for a hold.
 const (
@@ -54,17 +57,19 @@ type StopCase struct {
 	Ordinal int
 	Self    Self
 	Picture topology.Picture
-	// APIAway is for how long the API server has not answered, PermitAway the same of the permit; 0 if they do. StatefulSet, OwnPod
-	// and Claim count only if the API server answers.
+	// APIAway is for how long the API server has not told what it was asked, PermitAway the same of the permit; 0 if they do. While it is
+	// away StatefulSet, OwnPod and Claim are what it said last in this stop; zero if it has said nothing.
 	APIAway     time.Duration
 	PermitAway  time.Duration
 	StatefulSet kube.StatefulSet
 	OwnPod      kube.Pod
 	Claim       kube.Claim
-	// Refused says that the API server does answer, and that this pod may ask it nothing.
-	Refused bool
+	// Denied is for how long it has answered each time that this pod may ask it nothing; 0 if it does not now.
+	Denied time.Duration
 	// Permitted says that the pod holds the stop permit.
 	Permitted bool
+	// LetGo says that this pod's stop was let go before, when it was being deleted.
+	LetGo bool
 }
 
 // StopVerdict says whether the pod may stop.
@@ -78,6 +83,10 @@ type StopVerdict struct {
 
 // MayStop decides whether a server may be stopped now.
 func MayStop(c StopCase) StopVerdict {
+	if c.LetGo && c.Self.Down() {
+		// A pod that is deleted once more, with less time: the hook is called again.
+		return release(NotServing, "the stop was let go before, and nothing accepts connections any more")
+	}
 	if v, over := c.deadline(); over {
 		return v
 	}
@@ -91,14 +100,38 @@ func MayStop(c StopCase) StopVerdict {
 
 // deadline ends every hold in time for the server to stop in peace. A drain may take all of the grace period: what it can't save goes.
 func (c StopCase) deadline() (StopVerdict, bool) {
-	grace := max(0, c.Limits.Grace-StopTime)
+	grace := c.grace()
+	limit := max(0, grace-StopTime)
 	switch {
-	case c.Held >= c.Limits.MaxWait && c.Limits.MaxWait <= grace && !c.leaves():
-		return release(MaxWait, "held for as long as is allowed (%s): stopping, whole or not", c.Limits.MaxWait), true
-	case c.Held >= grace:
-		return release(GraceEnds, "the grace period ends in %s: stopping, whole or not", c.Limits.Grace-c.Held), true
+	case c.Held >= c.Limits.MaxWait && c.Limits.MaxWait <= limit && !c.leaves():
+		return release(MaxWait, "held for as long as is allowed (%s): stopping, %s", c.Limits.MaxWait, c.givenUp()), true
+	case c.Held >= limit:
+		return release(GraceEnds, "the grace period ends in %s: stopping, %s", max(0, grace-c.Held), c.givenUp()), true
 	default:
 		return StopVerdict{}, false
+	}
+}
+
+// grace is the time that the pod has to stop. Whoever deletes it can give it less than it asks for.
+func (c StopCase) grace() time.Duration {
+	if given := c.OwnPod.DeletionGrace; c.OwnPod.Deleting && given > 0 {
+		return min(given, c.Limits.Grace)
+	}
+	return c.Limits.Grace
+}
+
+// givenUp says what a stop takes away that is not let go but runs out of time.
+func (c StopCase) givenUp() string {
+	shards, voters := c.lastCopy(), c.noMajority()
+	switch {
+	case shards != "" && voters != "":
+		return "though " + shards + ", and " + voters
+	case shards != "" || voters != "":
+		return "though " + shards + voters
+	case !c.Picture.Joined(c.Self.Peer):
+		return "whole or not: the server has not been seen together with its peers"
+	default:
+		return "though it still waits; each of its shards has an Active replica elsewhere"
 	}
 }
 
@@ -125,7 +158,7 @@ func (c StopCase) atOnce() (StopVerdict, bool) {
 
 // linger makes a release wait until clients have heard of it.
 func (c StopCase) linger(v StopVerdict) StopVerdict {
-	if v.Release && v.Reason != NotServing && c.Held < c.Limits.MinHold {
+	if v.Release && !c.Self.Down() && c.Held < c.Limits.MinHold {
 		return hold(ForMinHold, "answering for %s in all, until proxies and clients have heard that this pod stops; then: %s", c.Limits.MinHold, v.Why)
 	}
 	return v
@@ -135,24 +168,23 @@ func (c StopCase) decide() StopVerdict {
 	switch {
 	case c.Self.Single:
 		return release(Unclustered, "the server runs without cluster mode")
-	case c.APIAway > 0 && c.APIAway < c.Limits.APIWait:
-		return hold(ForKubernetes, "the API server does not answer, so it can't be told why this pod stops; waiting %s for it", c.Limits.APIWait)
-	case c.APIAway >= 2*c.Limits.APIWait && c.Refused:
-		return release(Refused, "the API server has refused to answer this pod for %s: its role is gone, as when a release or a namespace is deleted", c.APIAway)
-	case c.APIAway > 0:
-		return c.restart()
-	case c.leavesNothing():
+	case c.Denied > 0 && c.Denied >= 2*c.Limits.APIWait:
+		return release(Refused, "the API server has refused to answer this pod for %s: its role is gone, as when a release or a namespace is deleted", c.Denied.Round(time.Second))
+	case c.leavesNothing() && (c.APIAway == 0 || c.leaves()):
 		return release(Removed, "no peer of this pod is in the cluster, and none has shards there")
 	case c.leaves():
 		return c.leave()
+	case c.APIAway > 0 && c.APIAway < c.Limits.APIWait:
+		return hold(ForKubernetes, "the API server does not answer, so it can't be told why this pod stops; waiting %s for it", c.Limits.APIWait)
 	default:
 		return c.restart()
 	}
 }
 
-// leaves says that the pod will not come back, as far as anybody knows.
+// leaves says that the pod will not come back, as far as anybody knows: an API server that is away takes nothing back. Each StatefulSet
+// has a UID, so one without has not been seen.
 func (c StopCase) leaves() bool {
-	return c.APIAway == 0 && !c.Self.Single && c.Ordinal >= c.StatefulSet.Replicas
+	return c.StatefulSet.UID != "" && !c.Self.Single && c.Ordinal >= c.StatefulSet.Replicas
 }
 
 // peers are the ids that stand for this pod: what its server said, what its claim says and what others know at its address.
@@ -203,8 +235,8 @@ func (c StopCase) leave() StopVerdict {
 
 // restart is for a pod that will come back: the others must be able to do without it.
 func (c StopCase) restart() StopVerdict {
-	if c.Self.Silent() {
-		return release(NotServing, "the server does not answer, so nothing is lost with it")
+	if c.Self.Down() {
+		return release(NotServing, "nothing accepts connections, so nothing is lost with the server")
 	}
 	if !c.Picture.Joined(c.Self.Peer) {
 		// A picture without the own peer says nothing of its shards, unless it is that of a cluster which it is not in.
@@ -219,11 +251,12 @@ func (c StopCase) restart() StopVerdict {
 	if why := c.noMajority(); why != "" {
 		return hold(ForVoters, "%s", why)
 	}
-	away := max(c.APIAway, c.PermitAway)
 	switch {
 	case c.Permitted:
 		return release(Permitted, "every shard has a copy elsewhere, and this pod holds the stop permit")
-	case away >= c.Limits.APIWait && away > 0:
+	// The permit was asked for and can't be had. Each ordinal has its own moment, so that all do not go at the same look: whoever comes
+	// next sees that the one before is down.
+	case c.PermitAway > 0 && max(c.APIAway, c.PermitAway) >= c.Limits.APIWait*time.Duration(1+c.Ordinal):
 		return release(APIAway, "every shard has a copy elsewhere; the stop permit can't be had, because the API server does not answer")
 	default:
 		v := hold(ForPermit, "waiting for the stop permit")
@@ -232,15 +265,33 @@ func (c StopCase) restart() StopVerdict {
 	}
 }
 
-// lastCopy names a shard that would be without an Active copy. A shard that has one replica by choice is let go.
+// lastCopy names the shards that would be without an Active copy. Of a pod that comes back, a shard that has one replica by choice is
+// let go.
 func (c StopCase) lastCopy() string {
-	for _, replica := range c.Picture.Replicas(c.Self.Peer) {
-		shard, found := c.Picture.Shard(replica.Collection, replica.Shard)
-		if found && len(shard.Replicas) > 1 && !c.Picture.WholeWithout(shard, c.Self.Peer) {
-			return fmt.Sprintf("shard %s/%d has no other Active replica on a peer that answers", replica.Collection, replica.Shard)
+	joined := 0
+	for _, member := range c.Picture.Members {
+		if c.Picture.Joined(member.ID) {
+			joined++
 		}
 	}
-	return ""
+	var last []string
+	for _, collection := range c.Picture.Collections {
+		for _, shard := range collection.Shards {
+			_, here := shard.On(c.Self.Peer)
+			several := c.leaves() || min(collection.ReplicationFactor, joined) > 1 || len(shard.Replicas) > 1
+			if here && several && !c.Picture.WholeWithout(shard, c.Self.Peer) {
+				last = append(last, fmt.Sprintf("%s/%d", collection.Name, shard.ID))
+			}
+		}
+	}
+	switch len(last) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("shard %s has no other Active replica on a peer that answers", last[0])
+	default:
+		return fmt.Sprintf("%d shards have no other Active replica on a peer that answers: %s", len(last), some(last))
+	}
 }
 
 // noMajority says why the voters that remain would be too few. Of two voters both are needed, so nothing is gained by waiting.

@@ -207,9 +207,9 @@ func (d *deployment) bytesMoved(ctx context.Context) float64 {
 func (s *scene) requireNothingLost(t *testing.T, size int) {
 	t.Helper()
 	took := time.Since(s.begin)
-	moved := s.d.bytesMoved(t.Context()) - s.moved
 	s.disruption.requireNothingLost(t, size)
 	s.library.requireWhole(t)
+	moved := s.d.bytesMoved(t.Context()) - s.moved
 	t.Logf("SCENE %s: %.0f s, %.1f MB moved by tend", t.Name(), took.Seconds(), moved/1e6)
 }
 

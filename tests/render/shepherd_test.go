@@ -166,7 +166,7 @@ func TestShepherdValues(t *testing.T) {
 				assert.Equal(t, "metadata.name", env(container, "SHEPHERD_POD").ValueFrom.FieldRef.FieldPath)
 				for name, want := range map[string]string{
 					"SHEPHERD_STATEFULSET": "q-qdrant", "SHEPHERD_DOMAIN": "q-qdrant-headless.qdrant-test.svc.cluster.local", "SHEPHERD_SCHEME": "http",
-					"SHEPHERD_P2P_SCHEME": "http", "SHEPHERD_LEASE": "q-qdrant-stop", "SHEPHERD_REPLICAS_LIMIT": "16", "SHEPHERD_LOG_LEVEL": "info",
+					"SHEPHERD_P2P_SCHEME": "http", "SHEPHERD_LEASE": "q-qdrant-stop", "SHEPHERD_LOG_LEVEL": "info",
 				} {
 					assert.Equal(t, want, value(t, container, name), "%s: %s", container.Name, name)
 				}
@@ -212,7 +212,6 @@ func TestShepherdValues(t *testing.T) {
 				} {
 					assert.Equal(t, want, value(t, watch, name), name)
 				}
-				assert.Equal(t, "7s", value(t, o.Sidecar(t, "shepherd-start"), "SHEPHERD_API_WAIT"))
 				assert.Equal(t, ptr.To[int64](900), podSpec(t, o).TerminationGracePeriodSeconds)
 			}},
 		"how tend looks and moves": {
@@ -223,7 +222,7 @@ recovery: {replaceLostVolumes: true, setAsideDays: 2}`,
 				for name, want := range map[string]string{
 					"SHEPHERD_STRATEGY": "size", "SHEPHERD_MAX_CONCURRENT_TRANSFERS": "5", "SHEPHERD_TRANSFER_METHOD": "stream_records", "SHEPHERD_UNTOUCHED": "a,b",
 					"SHEPHERD_REPLACE_LOST_VOLUMES": "true", "SHEPHERD_INTERVAL": "3s", "SHEPHERD_CONFIRM": "3", "SHEPHERD_DRY_RUN": "false",
-					"SHEPHERD_READ_NODES": "false", "SHEPHERD_LEADER_LEASE": "q-shepherd", "SHEPHERD_STATE_CONFIGMAP": "q-shepherd",
+					"SHEPHERD_READ_NODES": "false", "SHEPHERD_REPLICAS_LIMIT": "100", "SHEPHERD_LEADER_LEASE": "q-shepherd", "SHEPHERD_STATE_CONFIGMAP": "q-shepherd",
 				} {
 					assert.Equal(t, want, value(t, tend(t, o), name), name)
 				}

@@ -58,6 +58,7 @@ func TestScriptsAreBash(t *testing.T) {
 // started; which peers answer is a matter of files.
 type peer struct {
 	dir    string
+	stays  bool // the script stays above the server
 	cmd    *exec.Cmd
 	stderr *output
 	done   chan error
@@ -105,7 +106,7 @@ host=${4#</dev/tcp/}; [ "${host#*/}" = 6335 ] && [ -e "`+dir+`/answers/${host%/*
 
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	t.Cleanup(cancel)
-	p := &peer{dir: dir, stderr: &output{}, done: make(chan error, 1)}
+	p := &peer{dir: dir, stays: values == withShepherd, stderr: &output{}, done: make(chan error, 1)}
 	p.cmd = exec.CommandContext(ctx, shell, filepath.Join(dir, "start.sh"))
 	p.cmd.Env = []string{"POD_NAME=" + pod, "PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH")}
 	p.cmd.Stderr = p.stderr
@@ -153,7 +154,9 @@ func (p *peer) arguments(t *testing.T) []string {
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSuffix(string(started), "\n"), "\n")
 	require.GreaterOrEqual(t, len(lines), 3)
-	assert.Equal(t, strconv.Itoa(p.cmd.Process.Pid), lines[0], "the server is not the process that the container started")
+	if !p.stays {
+		assert.Equal(t, strconv.Itoa(p.cmd.Process.Pid), lines[0], "the server is not the process that the container started")
+	}
 	assert.Equal(t, lines[2], lines[1], "the soft limit of open files is not the hard one")
 	return lines[3:]
 }
@@ -322,4 +325,38 @@ func TestStartCanBeStoppedWhileItWaits(t *testing.T) {
 	require.ErrorAs(t, <-p.done, &exit)
 	assert.Equal(t, 143, exit.ExitCode(), "-1 is death by the signal's default, which PID 1 does not have")
 	assert.NoFileExists(t, filepath.Join(p.dir, "started"))
+}
+
+// TestStopUnderShepherd: the script stays above the server, so it must hand a stop on, wait for the server and end with its code, and end a
+// server that does not.
+func TestStopUnderShepherd(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		server string
+		stop   bool
+		want   int
+	}{
+		"the server ends by itself":            {server: "exit 7", want: 7},
+		"the server stops well":                {server: "trap 'exit 0' TERM; touch running; while :; do /bin/sleep 0.01; done", stop: true, want: 0},
+		"the server takes its time":            {server: "trap '/bin/sleep 0.2; exit 0' TERM; touch running; while :; do /bin/sleep 0.01; done", stop: true, want: 0},
+		"the server fails as it stops":         {server: "trap 'exit 3' TERM; touch running; while :; do /bin/sleep 0.01; done", stop: true, want: 3},
+		"the server never stops, and is ended": {server: "trap '' TERM; touch running; while :; do /bin/sleep 0.01; done", stop: true, want: 137},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, "q-qdrant-0", withShepherd)
+			require.NoError(t, os.WriteFile(filepath.Join(p.dir, "qdrant"), []byte("#!"+bash(t)+"\n"+c.server+"\n"), 0o755))
+			require.NoError(t, os.MkdirAll(filepath.Join(p.dir, "shepherd"), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(p.dir, "shepherd", "arguments"), []byte("--uri\nhttp://x:6335\n"), 0o644))
+			// Half a second stands for the thirty that a server has to stop.
+			require.NoError(t, os.WriteFile(filepath.Join(p.dir, "bin", "sleep"), []byte("#!"+bash(t)+"\nexec /bin/sleep 0.5\n"), 0o755))
+			p.start(t)
+			if c.stop {
+				require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(p.dir, "running")); return err == nil }, wait, 5*time.Millisecond)
+				require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+			}
+			<-p.done
+			assert.Equal(t, c.want, p.cmd.ProcessState.ExitCode(), "%s", p.stderr)
+		})
+	}
 }

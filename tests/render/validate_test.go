@@ -52,6 +52,8 @@ var mistakes = map[string]refusal{
 		want: []string{"shepherd.image.repository: shepherd.enabled needs shepherd's image", "use a published chart, or build the image with `make image`, push it, and set shepherd.image.repository"}},
 	"production from a clone":    {options: []chart.Option{chart.Over("values-prod.yaml")}, want: []string{"shepherd.image.repository: shepherd.enabled needs "}},
 	"made keys without an image": {values: `auth: {generate: true}`, want: []string{"shepherd.image.repository: auth.generate needs ", "set shepherd.image.repository"}},
+	"a key that shepherd can't read": {values: `{extraEnv: [{name: QDRANT__SERVICE__API_KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}], shepherd: {enabled: true, image: {repository: r}}}`,
+		want: []string{"extraEnv: shepherd needs the key", "set auth.existingSecret instead"}},
 	"shepherd without a cluster": {values: `{replicas: 1, cluster: {enabled: false}, shepherd: {enabled: true, image: {repository: r}}}`,
 		want: []string{"shepherd.enabled: ", "set cluster.enabled=true or shepherd.enabled=false"}},
 	"a wait beyond the time to stop": {values: `{terminationGracePeriodSeconds: 1869, shepherd: {enabled: true, image: {repository: r}}}`,

@@ -116,8 +116,8 @@ with the server's built-in default, is a duplicate field and ends the process.
 {{- end }}
 
 {{/*
-start.sh: what the server's container runs. It ends in `exec`, so that Qdrant is PID 1 and a stop is graceful: the image's own
-entrypoint as PID 1 dies of the first SIGTERM, and the kernel kills the server with it.
+start.sh: what the server's container runs. The image's own entrypoint as PID 1 dies of the first SIGTERM, and the kernel kills the server with
+it. This one ends in `exec`, so that Qdrant is PID 1 itself; with shepherd it stays, hands the signal on, and waits.
 */}}
 {{- define "qdrant.start" -}}
 #!/bin/bash
@@ -162,5 +162,32 @@ if ! joined; then
 fi
 arguments+=(--uri "$scheme://$POD_NAME.$domain:6335" --bootstrap "$scheme://$bootstrap.$domain:6335")
 {{- end }}
+{{- if .Values.shepherd.enabled }}
+
+# A server that is told to stop waits for its peers' connections to close, and one that a peer died with never does (seen with 1.18.3). The
+# grace period, which has to hold a drain, is no bound for that; so this is one. What is killed then has long stopped answering.
+server='' stopping=no
+stop() {
+  stopping=yes
+  [ -z "$server" ] || kill -TERM "$server" || true
+  { sleep 30; kill -KILL "$server"; } >/dev/null 2>&1 &
+}
+trap stop TERM
+./qdrant "${arguments[@]}" "$@" &
+server=$!
+# A stop that came before there was a server to hand it to.
+[ "$stopping" = no ] || stop
+# A signal ends `wait` too: only when the server is gone is its code the server's.
+while :; do
+  code=0
+  wait "$server" || code=$?
+  kill -0 "$server" 2>/dev/null || break
+done
+if [ "$stopping" = yes ] && [ "$code" = 143 ]; then
+  wait "$server" && code=0 || { again=$?; [ "$again" = 127 ] || code=$again; }
+fi
+exit "$code"
+{{- else }}
 exec ./qdrant "${arguments[@]}" "$@"
+{{- end }}
 {{- end }}

@@ -45,9 +45,16 @@ Names follow the official chart, so that a release of it can be adopted with its
 {{- end }}
 {{- end }}
 
-{{/* The Deployment that watches over the cluster, its account, its ConfigMap, and the Lease of its leader: the release's name, not the chart's, for people type it. */}}
+{{/*
+The Deployment that watches over the cluster, its account, its ConfigMap, and the Lease of its leader: the release's name, not the chart's, for
+people type it. A parent chart may have this one several times, under aliases; there the full name tells them apart.
+*/}}
 {{- define "qdrant.shepherd.name" -}}
-{{ .Values.fullnameOverride | default .Release.Name }}-shepherd
+{{- if or .Values.fullnameOverride (ne (include "qdrant.name" .) "qdrant") }}
+{{- include "qdrant.fullname" . }}-shepherd
+{{- else }}
+{{- .Release.Name }}-shepherd
+{{- end }}
 {{- end }}
 
 {{/* What the pods may do in the API. */}}

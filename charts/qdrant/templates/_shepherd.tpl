@@ -26,12 +26,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/*
-How many ordinals roles name: RBAC knows no patterns, so each pod and claim stands there by its name. More than any count the values ask
-for, so that `kubectl scale` has room, and in steps: the number stands in the pods, and a new one restarts them.
+How many ordinals roles name: RBAC knows no patterns, so each pod and claim stands there by its name. As many as `replicas` may be, always: a
+role that shrinks with the values would take a leaving pod's rights away just when it needs them.
 */}}
 {{- define "qdrant.shepherd.ordinals" -}}
-{{- $most := max 1 (int .Values.replicas) (.Values.autoscaling.enabled | ternary (int .Values.autoscaling.maxReplicas) 0) -}}
-{{ mul 16 (div (add $most 15) 16) }}
+100
 {{- end }}
 
 {{/* Names of the pods, or of their data claims. Usage: {{ include "qdrant.shepherd.ordinalNames" (dict "root" $ "prefix" "qdrant-storage-") }} */}}
@@ -59,7 +58,6 @@ for, so that `kubectl scale` has room, and in steps: the number stands in the po
     secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.apiKey | quote }}}
 {{- end }}
 - {name: SHEPHERD_LEASE, value: {{ include "qdrant.shepherd.permit.name" . | quote }}}
-- {name: SHEPHERD_REPLICAS_LIMIT, value: {{ include "qdrant.shepherd.ordinals" . | quote }}}
 - {name: SHEPHERD_LOG_LEVEL, value: {{ .Values.shepherd.logLevel | quote }}}
 {{- end }}
 
@@ -72,7 +70,6 @@ for, so that `kubectl scale` has room, and in steps: the number stands in the po
   env:
     {{- include "qdrant.shepherd.env" . | nindent 4 }}
     - {name: SHEPHERD_SHARED, value: /qdrant/shepherd}
-    - {name: SHEPHERD_API_WAIT, value: {{ .Values.rollout.apiWait | quote }}}
     - {name: SHEPHERD_SET_ASIDE_KEEP, value: {{ printf "%dh" (mul 24 (int .Values.recovery.setAsideDays)) | quote }}}
   resources:
     {{- toYaml .Values.shepherd.resources | nindent 4 }}
@@ -143,11 +140,13 @@ for, so that `kubectl scale` has room, and in steps: the number stands in the po
           items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]
 {{- end }}
 
-{{/* The way to the API server. */}}
+{{/* The way to the API server. 8443 and 16443 are where small clusters have it. */}}
 {{- define "qdrant.shepherd.apiServerEgress" -}}
 - ports:
     - {port: 443, protocol: TCP}
     - {port: 6443, protocol: TCP}
+    - {port: 8443, protocol: TCP}
+    - {port: 16443, protocol: TCP}
   {{- with .Values.networkPolicy.apiServer }}
   to:
     {{- toYaml . | nindent 4 }}

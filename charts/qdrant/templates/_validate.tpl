@@ -163,6 +163,11 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- if not $v.cluster.enabled -}}
 {{- $wrong = append $wrong "shepherd.enabled: there are no shards to look after without a cluster; set cluster.enabled=true or shepherd.enabled=false" -}}
 {{- end -}}
+{{- range $v.extraEnv -}}
+{{- if eq (toString .name) "QDRANT__SERVICE__API_KEY" -}}
+{{- $wrong = append $wrong "extraEnv: shepherd needs the key that QDRANT__SERVICE__API_KEY sets, and can't read it from there; set auth.existingSecret instead" -}}
+{{- end -}}
+{{- end -}}
 {{- $wait := include "qdrant.seconds" (dict "key" "rollout.maxWait" "duration" $v.rollout.maxWait) | int -}}
 {{- if gt (add $wait 60 (int $v.preStopSeconds)) $grace -}}
 {{- $wrong = append $wrong (printf "rollout.maxWait: %s does not fit into terminationGracePeriodSeconds (%d), which also holds preStopSeconds and a minute to stop; set terminationGracePeriodSeconds=%d or lower rollout.maxWait" $v.rollout.maxWait $grace (add $wait 60 (int $v.preStopSeconds))) -}}
