@@ -61,7 +61,7 @@ func run(m *testing.M) (code int) {
 	}()
 	suite.cluster = c
 	code = m.Run()
-	if code == 0 && allOfShepherd() {
+	if allOfShepherd() {
 		if err := checkPermissions(ctx, c); err != nil {
 			fmt.Fprintf(os.Stderr, "FAIL: %v\n", err)
 			return 1

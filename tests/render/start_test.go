@@ -355,8 +355,8 @@ func TestStopUnderShepherd(t *testing.T) {
 				require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(p.dir, "running")); return err == nil }, wait, 5*time.Millisecond)
 				require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 			}
-			<-p.done
-			assert.Equal(t, c.want, p.cmd.ProcessState.ExitCode(), "%s", p.stderr)
+			err := <-p.done
+			assert.Equal(t, c.want, p.cmd.ProcessState.ExitCode(), "%v: %s", err, p.stderr)
 		})
 	}
 }
