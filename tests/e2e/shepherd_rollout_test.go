@@ -157,6 +157,20 @@ func TestShepherdRollouts(t *testing.T) {
 		s.requireNothingLost(t, 3)
 	})
 
+	// The same rollout of the same chart without shepherd, and on with it again: nothing is left behind either way.
+	t.Run("as_fast_as_without_shepherd", func(t *testing.T) {
+		s := l.beginScene(t)
+		d.shepherd = false
+		d.roll(t)
+		without = d.roll(t, "performance: {maxSearchThreads: 3}")
+		d.shepherd = true
+		d.roll(t)
+		t.Logf("FIGURE a rollout of three pods: %.0f s with shepherd, %.0f s without, ratio %.2f", with.Seconds(), without.Seconds(), with.Seconds()/without.Seconds())
+		assert.LessOrEqual(t, with.Seconds(), 1.5*without.Seconds())
+		s.requireNothingLost(t, 3)
+	})
+
+	// Last, for it leaves connections behind that nobody closes.
 	t.Run("a_node_cut_off_for_a_minute", func(t *testing.T) {
 		if !c.NodesAreContainers() {
 			t.Skip("SKIP: nodes can be cut off only where they are this machine's containers; unset E2E_KUBECONFIG")
@@ -179,19 +193,6 @@ func TestShepherdRollouts(t *testing.T) {
 			}))
 			restore()
 		})
-		s.requireNothingLost(t, 3)
-	})
-
-	// The same rollout of the same chart without shepherd, and on with it again: nothing is left behind either way.
-	t.Run("as_fast_as_without_shepherd", func(t *testing.T) {
-		s := l.beginScene(t)
-		d.shepherd = false
-		d.roll(t)
-		without = d.roll(t, "performance: {maxSearchThreads: 3}")
-		d.shepherd = true
-		d.roll(t)
-		t.Logf("FIGURE a rollout of three pods: %.0f s with shepherd, %.0f s without, ratio %.2f", with.Seconds(), without.Seconds(), with.Seconds()/without.Seconds())
-		assert.LessOrEqual(t, with.Seconds(), 1.5*without.Seconds())
 		s.requireNothingLost(t, 3)
 	})
 }

@@ -173,9 +173,7 @@ func (d *deployment) killTend(t *testing.T) {
 func TestShepherdAutoscaling(t *testing.T) {
 	c := requireCluster(t)
 	requireImages(t, c, images.MetricsServer)
-	d := installShepherd(t, c)
 	installMetricsServer(t, c)
-	x := d.beginLedger(t, 2)
 	const on = `
 autoscaling:
   enabled: true
@@ -184,12 +182,10 @@ autoscaling:
   targetMemoryUtilizationPercentage: null
   scaleUp: {pods: 1, periodSeconds: 15, stabilizationWindowSeconds: 0}
   scaleDown: {pods: 1, periodSeconds: 15, stabilizationWindowSeconds: 15}
-resources: {requests: {cpu: 400m}}
+resources: {requests: {cpu: 250m}}
 `
-	step(t, "turn it on", func() {
-		d.Upgrade(t, release.Chart, d.values(t, on))
-		d.WaitReady(t, 3)
-	})
+	d := installShepherd(t, c, on)
+	x := d.beginLedger(t, 2)
 	step(t, "3 to 4 under load", func() {
 		stop := d.burn(t)
 		defer stop()
