@@ -160,6 +160,7 @@ func TestShepherdRollouts(t *testing.T) {
 	// The same rollout of the same chart without shepherd, and on with it again: nothing is left behind either way.
 	t.Run("as_fast_as_without_shepherd", func(t *testing.T) {
 		s := l.beginScene(t)
+		expectDenials(d.namespace) // a tend that is sent home finds its role gone
 		d.shepherd = false
 		d.roll(t)
 		without = d.roll(t, "performance: {maxSearchThreads: 3}")
