@@ -144,7 +144,8 @@ func TestEverythingAtOnceStillHolds(t *testing.T) {
 		"Service/q-qdrant", "Service/q-qdrant-clients", "Service/q-qdrant-headless", "Service/q-qdrant-lb", "Service/q-shepherd",
 		"ServiceAccount/q-qdrant", "ServiceAccount/q-shepherd", "ServiceMonitor/q-qdrant", "ServiceMonitor/q-shepherd",
 		"StatefulSet/q-qdrant", "StorageClass/qdrant-fast",
-		"ValidatingAdmissionPolicy/qdrant-test.q-qdrant", "ValidatingAdmissionPolicyBinding/qdrant-test.q-qdrant",
+		"ValidatingAdmissionPolicy/qdrant-test.q-qdrant", "ValidatingAdmissionPolicy/qdrant-test.q-qdrant.keeper",
+		"ValidatingAdmissionPolicyBinding/qdrant-test.q-qdrant", "ValidatingAdmissionPolicyBinding/qdrant-test.q-qdrant.keeper",
 	}, o.IDs())
 }
 

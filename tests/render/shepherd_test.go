@@ -339,3 +339,20 @@ func TestTendsValuesDoNotRestartPeers(t *testing.T) {
 		assert.Equal(t, base, chart.Render(t, withShepherd+values).StatefulSet(t, chart.Fullname).Spec.Template)
 	})
 }
+
+// What keeps the API server following ConfigMaps stays when the release goes, is bound, and refuses nothing.
+func TestGuardKeeper(t *testing.T) {
+	t.Parallel()
+	o := chart.Render(t, withShepherd+"guard: {enabled: true}")
+	const name = chart.Namespace + ".q-qdrant.keeper"
+	policy, binding := o.ValidatingAdmissionPolicy(t, name), o.ValidatingAdmissionPolicyBinding(t, name)
+	for _, annotations := range []map[string]string{policy.Annotations, binding.Annotations} {
+		assert.Equal(t, "keep", annotations["helm.sh/resource-policy"])
+	}
+	require.Len(t, policy.Spec.Validations, 1)
+	assert.Equal(t, "true", policy.Spec.Validations[0].Expression)
+	guard := o.ValidatingAdmissionPolicy(t, chart.Namespace+".q-qdrant")
+	assert.Equal(t, guard.Spec.ParamKind, policy.Spec.ParamKind)
+	assert.NotContains(t, guard.Annotations, "helm.sh/resource-policy")
+	assert.Equal(t, name, binding.Spec.PolicyName)
+}

@@ -77,6 +77,10 @@ people type it. A parent chart may have this one several times, under aliases; t
 {{ .Release.Namespace }}.{{ include "qdrant.fullname" . }}
 {{- end }}
 
+{{- define "qdrant.guard.keeper.name" -}}
+{{ include "qdrant.guard.name" . }}.keeper
+{{- end }}
+
 {{/* Shepherd's image. A digest wins over a tag. */}}
 {{- define "qdrant.shepherd.image" -}}
 {{- with .Values.shepherd.image }}
