@@ -1,6 +1,7 @@
 package start
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -62,21 +63,15 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	set(&o.ReplicasLimit, DefaultReplicasLimit)
-	set(&o.APIWait, DefaultAPIWait)
-	set(&o.JoinWait, DefaultJoinWait)
-	set(&o.SetAsideKeep, DefaultSetAsideKeep)
-	set(&o.Interval, DefaultInterval)
-	set(&o.AskTimeout, DefaultAskTimeout)
-	set(&o.Confirm, DefaultConfirm)
+	o.ReplicasLimit = cmp.Or(o.ReplicasLimit, DefaultReplicasLimit)
+	o.APIWait = cmp.Or(o.APIWait, DefaultAPIWait)
+	o.JoinWait = cmp.Or(o.JoinWait, DefaultJoinWait)
+	o.SetAsideKeep = cmp.Or(o.SetAsideKeep, DefaultSetAsideKeep)
+	o.Interval = cmp.Or(o.Interval, DefaultInterval)
+	o.AskTimeout = cmp.Or(o.AskTimeout, DefaultAskTimeout)
+	o.Confirm = cmp.Or(o.Confirm, DefaultConfirm)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-func set[T int | time.Duration](value *T, unless T) {
-	if *value == 0 {
-		*value = unless
-	}
 }

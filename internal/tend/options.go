@@ -4,6 +4,7 @@
 package tend
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -108,15 +109,15 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	set(&o.Ordinals, DefaultOrdinals)
-	set(&o.Interval, DefaultInterval)
-	set(&o.Fast, DefaultFast)
-	set(&o.Timeout, DefaultTimeout)
-	set(&o.Confirm, DefaultConfirm)
-	set(&o.Stuck, DefaultStuck)
-	set(&o.Backoff, DefaultBackoff)
-	set(&o.MaxBackoff, DefaultMaxBackoff)
-	set(&o.Settings.Limit, 1)
+	o.Ordinals = cmp.Or(o.Ordinals, DefaultOrdinals)
+	o.Interval = cmp.Or(o.Interval, DefaultInterval)
+	o.Fast = cmp.Or(o.Fast, DefaultFast)
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.Confirm = cmp.Or(o.Confirm, DefaultConfirm)
+	o.Stuck = cmp.Or(o.Stuck, DefaultStuck)
+	o.Backoff = cmp.Or(o.Backoff, DefaultBackoff)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, DefaultMaxBackoff)
+	o.Settings.Limit = cmp.Or(o.Settings.Limit, 1)
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
 	}
@@ -124,10 +125,4 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-func set[T int | time.Duration](value *T, unless T) {
-	if *value == 0 {
-		*value = unless
-	}
 }

@@ -23,8 +23,6 @@ type Kubernetes interface {
 
 // Permit is the stop permit: a lease that one pod at a time holds while it restarts.
 type Permit interface {
-	// Holder is the pod that holds the permit now; empty when nobody does or the permit has run out.
-	Holder(ctx context.Context) (string, error)
 	// Take takes a permit that is free, has run out or is one's own. It reports whether who holds it now, and who does.
 	Take(ctx context.Context, who string, forHowLong time.Duration) (taken bool, holder string, err error)
 	// Release gives the permit back if who holds it.

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,27 +87,20 @@ func newWatcher(options Options) (*watcher, error) {
 }
 
 func (o Options) withDefaults() Options {
-	set(&o.Listen, DefaultListen)
-	set(&o.MetricsListen, DefaultMetricsListen)
-	set(&o.MaxWait, DefaultMaxWait)
-	set(&o.Grace, DefaultGrace)
-	set(&o.PermitFor, DefaultPermitFor)
-	set(&o.APIWait, DefaultAPIWait)
-	set(&o.Interval, DefaultInterval)
-	set(&o.PeersInterval, DefaultPeersInterval)
-	set(&o.IdleInterval, DefaultIdleInterval)
-	set(&o.AskTimeout, DefaultAskTimeout)
+	o.Listen = cmp.Or(o.Listen, DefaultListen)
+	o.MetricsListen = cmp.Or(o.MetricsListen, DefaultMetricsListen)
+	o.MaxWait = cmp.Or(o.MaxWait, DefaultMaxWait)
+	o.Grace = cmp.Or(o.Grace, DefaultGrace)
+	o.PermitFor = cmp.Or(o.PermitFor, DefaultPermitFor)
+	o.APIWait = cmp.Or(o.APIWait, DefaultAPIWait)
+	o.Interval = cmp.Or(o.Interval, DefaultInterval)
+	o.PeersInterval = cmp.Or(o.PeersInterval, DefaultPeersInterval)
+	o.IdleInterval = cmp.Or(o.IdleInterval, DefaultIdleInterval)
+	o.AskTimeout = cmp.Or(o.AskTimeout, DefaultAskTimeout)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-func set[T string | time.Duration](value *T, unless T) {
-	var zero T
-	if *value == zero {
-		*value = unless
-	}
 }
 
 // seen is what was seen last, and the latch.

@@ -77,16 +77,7 @@ func TestShepherdLosses(t *testing.T) {
 		t.Cleanup(func() { _ = c.OnNode(context.WithoutCancel(t.Context()), node, "rm", "-rf", volume+".old") })
 		s.requireWrites(t, "after the copy")
 		step(t, "the pod goes, and comes back to the copy", func() {
-			require.NoError(t, c.Cordon(t.Context(), node, true))
-			t.Cleanup(func() { _ = c.Cordon(context.WithoutCancel(t.Context()), node, false) })
-			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
-			require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, pod.Name+" is pending", func(ctx context.Context) error {
-				now, err := c.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
-				if err == nil && (now.UID == pod.UID || now.Status.Phase != corev1.PodPending) {
-					err = errors.New(kube.PodState(now))
-				}
-				return err
-			}))
+			d.keepAway(t, pod)
 			require.NoError(t, c.OnNode(t.Context(), node, "sh", "-c", fmt.Sprintf("rm -rf %[1]s/* %[1]s/.[!.]* && cp -a %[1]s.old/. %[1]s/", volume)))
 			require.NoError(t, c.Cordon(t.Context(), node, false))
 		})

@@ -65,18 +65,7 @@ func TestShepherdRollouts(t *testing.T) {
 	t.Run("held_back_while_another_pod_is_away", func(t *testing.T) {
 		s := l.beginScene(t)
 		away, next := d.Pods(t)[0], d.Pods(t)[2]
-		step(t, away.Name+" can't come back", func() {
-			require.NoError(t, c.Cordon(t.Context(), away.Spec.NodeName, true))
-			t.Cleanup(func() { _ = c.Cordon(context.WithoutCancel(t.Context()), away.Spec.NodeName, false) })
-			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), away.Name, metav1.DeleteOptions{}))
-			require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, away.Name+" is replaced and pending", func(ctx context.Context) error {
-				pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, away.Name, metav1.GetOptions{})
-				if err == nil && (pod.UID == away.UID || pod.Status.Phase != corev1.PodPending) {
-					err = errors.New(kube.PodState(pod))
-				}
-				return err
-			}))
-		})
+		step(t, away.Name+" can't come back", func() { d.keepAway(t, away) })
 		step(t, "an upgrade deletes "+next.Name+", and it is held", func() {
 			d.Upgrade(t, release.Chart, d.values(t, "performance: {maxSearchThreads: 3}"))
 			require.NoError(t, kube.Poll(t.Context(), timeouts.Rollout, next.Name+" is being deleted", func(ctx context.Context) error {

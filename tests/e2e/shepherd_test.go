@@ -295,3 +295,20 @@ func (d *deployment) awaitPods(t *testing.T, count int, timeout time.Duration) t
 	}))
 	return time.Since(begin)
 }
+
+// keepAway deletes a pod and waits until the one that comes in its place is pending: its volume is on a node that takes no pods now, until
+// the node is uncordoned or the test is over.
+func (d *deployment) keepAway(t *testing.T, pod corev1.Pod) {
+	t.Helper()
+	node := pod.Spec.NodeName
+	require.NoError(t, d.cluster.Cordon(t.Context(), node, true))
+	t.Cleanup(func() { _ = d.cluster.Cordon(context.WithoutCancel(t.Context()), node, false) })
+	require.NoError(t, d.cluster.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+	require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, pod.Name+" is replaced and pending", func(ctx context.Context) error {
+		now, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		if err == nil && (now.UID == pod.UID || now.Status.Phase != corev1.PodPending) {
+			err = errors.New(kube.PodState(now))
+		}
+		return err
+	}))
+}
