@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,7 +39,7 @@ func TestShepherdScaling(t *testing.T) {
 	})
 	t.Run("5_to_3_by_upgrade", func(t *testing.T) {
 		s := l.beginScene(t)
-		d.Upgrade(t, release.Chart, d.values(t))
+		d.shrink(t, func() error { return d.UpgradeE(t, release.Chart, d.values(t)) })
 		d.awaitPods(t, 3, timeouts.Drained)
 		d.awaitOneCluster(t, 3)
 		s.requireNothingLost(t, 3)
@@ -55,7 +56,7 @@ func TestShepherdScaling(t *testing.T) {
 	})
 	t.Run("5_to_3_and_back_in_the_middle", func(t *testing.T) {
 		s := l.beginScene(t)
-		require.NoError(t, d.scale(t.Context(), 3))
+		d.shrink(t, func() error { return d.scale(t.Context(), 3) })
 		d.awaitMoving(t, 0, 1, 2)
 		require.NoError(t, d.scale(t.Context(), 5))
 		d.WaitReady(t, 5)
@@ -68,7 +69,7 @@ func TestShepherdScaling(t *testing.T) {
 			t.Skip("SKIP: processes can be killed only where nodes are this machine's containers; unset E2E_KUBECONFIG")
 		}
 		s := l.beginScene(t)
-		require.NoError(t, d.scale(t.Context(), 4))
+		d.shrink(t, func() error { return d.scale(t.Context(), 4) })
 		d.awaitMoving(t, 0, 1, 2, 3)
 		require.NoError(t, c.Kill(t.Context(), d.namespace, d.Fullname()+"-4", kube.Container))
 		d.awaitPods(t, 4, timeouts.Drained)
@@ -79,7 +80,7 @@ func TestShepherdScaling(t *testing.T) {
 	t.Run("4_to_3_by_kubectl_scale_with_single_copies", func(t *testing.T) {
 		s := l.beginScene(t)
 		single := d.beginLedger(t, 1)
-		require.NoError(t, d.scale(t.Context(), 3))
+		d.shrink(t, func() error { return d.scale(t.Context(), 3) })
 		d.awaitPods(t, 3, timeouts.Drained)
 		d.awaitOneCluster(t, 3)
 		single.requireNothingLost(t, 3)
@@ -108,7 +109,7 @@ func TestShepherdScaling(t *testing.T) {
 			state.Data["guard"] = "off"
 			_, err = c.CoreV1().ConfigMaps(d.namespace).Update(t.Context(), state, metav1.UpdateOptions{})
 			require.NoError(t, err)
-			require.NoError(t, d.scale(t.Context(), 1))
+			d.shrink(t, func() error { return d.scale(t.Context(), 1) })
 			d.awaitPods(t, 1, timeouts.Drained)
 			d.awaitOneCluster(t, 1)
 			s.requireWrites(t, "with one peer")
@@ -122,6 +123,19 @@ func TestShepherdScaling(t *testing.T) {
 			}
 		})
 	})
+}
+
+// shrink asks for fewer peers until the guard lets it through: each scene brings a new collection, and while its shards are being moved to
+// their places the guard says "not now".
+func (d *deployment) shrink(t *testing.T, ask func() error) {
+	t.Helper()
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Balanced, "the guard's leave to shrink", func(context.Context) error {
+		err := ask()
+		if err != nil && !strings.Contains(err.Error(), "ValidatingAdmissionPolicy") {
+			require.NoError(t, err)
+		}
+		return err
+	}))
 }
 
 // awaitMoving waits until one of the given pods receives a shard.
