@@ -14,7 +14,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 

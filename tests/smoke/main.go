@@ -24,7 +24,7 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 
 	rest "github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 

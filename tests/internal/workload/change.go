@@ -9,7 +9,7 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
 // Changed is what CheckChanges has done.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
 // tolerance is how far a score of the server may be from our own arithmetic:

@@ -23,7 +23,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
 // batch and streams are the knee of the ingest curve on two processors: larger

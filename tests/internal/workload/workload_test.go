@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
 func scored(pairs ...float32) []*qdrant.ScoredPoint {
