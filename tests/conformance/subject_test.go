@@ -17,7 +17,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/internal/servers"
 )
 
 const (

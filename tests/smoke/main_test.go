@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/internal/servers"
 )
 
 func TestWrongCalls(t *testing.T) {

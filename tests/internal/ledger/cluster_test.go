@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/internal/servers"
 )
 
 // These tests hold the judge against real servers: it must find nothing where

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/internal/servers"
 	"github.com/qdrant-shepherd/shepherd/internal/wink"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )

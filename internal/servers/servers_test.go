@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/internal/servers"
 )
 
 func TestThreeServersFormACluster(t *testing.T) {
