@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/qdrant/go-client/qdrant"
 )
 
 // DefaultVersion is the server version that the answers are compared with.
@@ -25,6 +27,8 @@ type Options struct {
 	TransferSteps int
 	// StepEvery takes a step with each such time that has passed when somebody asks or changes something; 0 leaves steps to Step.
 	StepEvery time.Duration
+	// ForgetCalls keeps Calls empty, for what calls so much that remembering it takes too much memory.
+	ForgetCalls bool
 	// NoHealing keeps servers from recovering their Dead replicas by themselves, which a real server does (at each step here).
 	NoHealing bool
 }
@@ -45,6 +49,7 @@ type Cluster struct {
 	failing  int // transfers that are to fail
 	missed   bool
 	requests []Request
+	calls    []Call
 }
 
 // Transfer is a copy of a shard on its way.
@@ -89,15 +94,22 @@ func Start(t testing.TB, n int, options Options) *Cluster {
 func (c *Cluster) close() {
 	close(c.closed) // requests that hang end, so that closing the listeners has nothing to wait for
 	var listeners []*httptest.Server
+	var wires []*wire
 	c.mu.Lock()
 	for _, s := range c.servers {
 		if s.web != nil {
 			listeners = append(listeners, s.web)
 		}
+		if s.wire != nil {
+			wires = append(wires, s.wire)
+		}
 	}
 	c.mu.Unlock()
 	for _, listener := range listeners {
 		listener.Close()
+	}
+	for _, w := range wires {
+		w.close()
 	}
 }
 
@@ -171,7 +183,7 @@ func (c *Cluster) CreateCollection(name string, shards, replicationFactor int) {
 func newCollection(shards, replicationFactor int) *collection {
 	return &collection{
 		shardNumber: shards, replicationFactor: replicationFactor, writeConsistencyFactor: 1,
-		vectors: []byte(`{"size":4,"distance":"Dot"}`), shards: map[uint32]map[uint64]string{},
+		config: defaultConfig(singleVector(4, qdrant.Distance_Dot)), store: newStore(), shards: map[uint32]map[uint64]string{},
 	}
 }
 

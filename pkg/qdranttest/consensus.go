@@ -1,11 +1,12 @@
 package qdranttest
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+
+	"github.com/qdrant/go-client/qdrant"
 )
 
 // consensus is what a cluster has agreed on: its members and its collections. It knows of no process and no data; what a peer sees is
@@ -15,6 +16,7 @@ type consensus struct {
 	leader       uint64
 	members      map[uint64]string // id to URI
 	collections  map[string]*collection
+	aliases      map[string]string // to the collection's name
 }
 
 // collection is the part of a collection that all peers agree on.
@@ -22,9 +24,12 @@ type collection struct {
 	shardNumber            int
 	replicationFactor      int
 	writeConsistencyFactor int
-	vectors                json.RawMessage
-	shards                 map[uint32]map[uint64]string // shard to peer to state
-	transfers              []*transfer
+	// config is the rest of what the collection was created with. It is never changed, only replaced, and shared by all that see it.
+	config *qdrant.CollectionConfig
+	// store has the points that came by the gRPC API. All peers share it.
+	store     *store
+	shards    map[uint32]map[uint64]string // shard to peer to state
+	transfers []*transfer
 }
 
 // The states of replicas that the model itself sets.
@@ -70,12 +75,12 @@ func serviceError(format string, args ...any) error {
 }
 
 func found(id uint64, uri string) *consensus {
-	return &consensus{term: 1, commit: 1, leader: id, members: map[uint64]string{id: uri}, collections: map[string]*collection{}}
+	return &consensus{term: 1, commit: 1, leader: id, members: map[uint64]string{id: uri}, collections: map[string]*collection{}, aliases: map[string]string{}}
 }
 
 func (c *consensus) clone() *consensus {
 	copied := *c
-	copied.members = maps.Clone(c.members)
+	copied.members, copied.aliases = maps.Clone(c.members), maps.Clone(c.aliases)
 	copied.collections = make(map[string]*collection, len(c.collections))
 	for name, col := range c.collections {
 		other := *col
@@ -125,7 +130,7 @@ func (c *consensus) holdsShards(peer uint64) bool {
 // create places the shards of a new collection as the server does: each replica on the peer that has the fewest of this collection.
 // Where the server leaves a tie to chance, here the lower id gets it.
 func (c *consensus) create(name string, col *collection) error {
-	if _, exists := c.collections[name]; exists {
+	if _, exists := c.collections[name]; exists || c.aliases[name] != "" {
 		return &refusal{http.StatusConflict, fmt.Sprintf("Wrong input: Collection `%s` already exists!", name)}
 	}
 	peers := c.peers()
@@ -143,6 +148,22 @@ func (c *consensus) create(name string, col *collection) error {
 	c.collections[name] = col
 	c.commit++
 	return nil
+}
+
+// delete removes a collection and the aliases that lead to it.
+func (c *consensus) delete(name string) {
+	delete(c.collections, name)
+	maps.DeleteFunc(c.aliases, func(_, of string) bool { return of == name })
+	c.commit++
+}
+
+// resolve finds the collection that a name or an alias stands for.
+func (c *consensus) resolve(name string) (string, *collection, error) {
+	if of, isAlias := c.aliases[name]; isAlias {
+		name = of
+	}
+	col, err := c.collection(name)
+	return name, col, err
 }
 
 // drop removes a replica, and aborts the transfers that it is part of.

@@ -13,7 +13,7 @@ type fault struct {
 	message      string
 }
 
-// Hang lets requests wait for as long as the caller does, until the returned function is called.
+// Hang lets requests and gRPC calls wait for as long as the caller does, until the returned function is called.
 func (s *Server) Hang() (release func()) {
 	s.cluster.lock()
 	defer s.cluster.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *Server) Isolate() (release func()) {
 	})
 }
 
-// Fail answers requests of the method (any if empty) whose path begins with path with an error of the status and message, until the
+// Fail answers REST requests of the method (any if empty) whose path begins with path with an error of the status and message, until the
 // returned function is called. The status 0 cuts the connection instead.
 func (s *Server) Fail(method, path string, status int, message string) (release func()) {
 	s.cluster.lock()

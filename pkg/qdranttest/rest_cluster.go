@@ -141,41 +141,14 @@ func (s *Server) getCollections(*http.Request, []byte) (any, error) {
 	return map[string]any{"collections": names}, nil
 }
 
-// settings are a collection's, with the server's defaults for what this cluster does not look at.
-func (col *collection) settings() map[string]any {
-	return map[string]any{
-		"params": map[string]any{
-			"vectors": col.vectors, "shard_number": col.shardNumber, "replication_factor": col.replicationFactor,
-			"write_consistency_factor": col.writeConsistencyFactor, "on_disk_payload": true,
-		},
-		"hnsw_config": map[string]any{"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "max_indexing_threads": 0, "on_disk": false},
-		"optimizer_config": map[string]any{
-			"deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "max_segment_size": nil,
-			"memmap_threshold": nil, "indexing_threshold": 10000, "flush_interval_sec": 5, "max_optimization_threads": nil,
-			"prevent_unoptimized": nil,
-		},
-		"wal_config":          map[string]any{"wal_capacity_mb": 32, "wal_segments_ahead": 0, "wal_retain_closed": 1},
-		"quantization_config": nil,
-	}
-}
-
 func (s *Server) getCollection(r *http.Request, _ []byte) (any, error) {
 	name := r.PathValue("collection")
 	col, err := s.view().collection(name)
 	if err != nil {
 		return nil, err
 	}
-	points := 0
-	for _, shard := range col.shardIDs() {
-		for peer := range col.shards[shard] {
-			if holder := s.cluster.holder(peer); holder != nil {
-				points += holder.data[shardName{name, shard}].Points
-				break
-			}
-		}
-	}
 	return map[string]any{
-		"status": "green", "optimizer_status": "ok", "indexed_vectors_count": 0, "points_count": points, "segments_count": 2 * len(col.shards),
+		"status": "green", "optimizer_status": "ok", "indexed_vectors_count": 0, "points_count": s.count(name, col), "segments_count": 2 * len(col.shards),
 		"config": col.settings(), "payload_schema": map[string]any{}, "update_queue": map[string]int{"length": 0},
 	}, nil
 }
@@ -190,7 +163,11 @@ func (s *Server) putCollection(r *http.Request, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &request); err != nil {
 		return nil, &refusal{http.StatusBadRequest, "Format error in JSON body: " + err.Error()}
 	}
-	col := &collection{vectors: request.Vectors}
+	vectors, err := vectorsFromJSON(request.Vectors)
+	if err != nil {
+		return nil, &refusal{http.StatusBadRequest, "Format error in JSON body: " + err.Error()}
+	}
+	col := &collection{config: defaultConfig(vectors), store: newStore()}
 	for _, setting := range []struct {
 		name     string
 		asked    *int
@@ -217,13 +194,7 @@ func (s *Server) putCollection(r *http.Request, body []byte) (any, error) {
 	if err := s.group.create(r.PathValue("collection"), col); err != nil {
 		return nil, err
 	}
-	for _, replicas := range col.shards {
-		for peer := range replicas {
-			if !s.cluster.connected(s.group, peer) {
-				replicas[peer] = initializing
-			}
-		}
-	}
+	s.initializing(col)
 	return s.agreed()
 }
 
@@ -234,8 +205,7 @@ func (s *Server) deleteCollection(r *http.Request, _ []byte) (any, error) {
 	if _, exists := s.group.collections[r.PathValue("collection")]; !exists {
 		return false, nil
 	}
-	delete(s.group.collections, r.PathValue("collection"))
-	s.group.commit++
+	s.group.delete(r.PathValue("collection"))
 	return s.agreed()
 }
 

@@ -27,6 +27,9 @@ type Server struct {
 	unready  bool
 	hang     chan struct{}
 	faults   []*fault
+
+	wire       *wire // made when somebody first asks for the gRPC address
+	callFaults []*CallFault
 }
 
 // volume is what survives the process.
@@ -101,6 +104,9 @@ func (s *Server) Stop() {
 	}
 	close(s.process.ended)
 	s.process = nil
+	if s.wire != nil {
+		s.wire.cut()
+	}
 	s.thaw()
 	s.cluster.elect(s.group)
 }

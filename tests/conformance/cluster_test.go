@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 )
 
 const (
@@ -24,15 +24,15 @@ func TestRealServers(t *testing.T) {
 	cluster := servers.Start(t, 3, servers.Options{APIKey: key})
 	answers := course(t, real{cluster})
 	if *update {
-		write(t, answers)
+		write(t, clusterFile, answers)
 	}
-	compare(t, answers)
+	compare(t, clusterFile, answers)
 }
 
 func TestQdranttest(t *testing.T) {
 	t.Parallel()
 	cluster := qdranttest.Start(t, 3, qdranttest.Options{APIKey: key, TransferSteps: 3})
-	compare(t, course(t, fake{cluster}))
+	compare(t, clusterFile, course(t, fake{cluster}))
 }
 
 // course is the calls, and returns what came of them. Each chapter goes on where the last one ended.

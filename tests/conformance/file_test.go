@@ -9,20 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// file is what the real servers answered.
-const file = "testdata/cluster.txt"
+// clusterFile is what the real servers answered.
+const clusterFile = "testdata/cluster.txt"
 
 var update = flag.Bool("update", false, "write what real servers answer to the file; the test fails all the same")
 
 // write takes what real servers answered as the truth from now on.
-func write(t *testing.T, got string) {
+func write(t *testing.T, file, got string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
 	require.Fail(t, "updated, review the diff", file)
 }
 
 // compare fails at the first line that differs from the file.
-func compare(t *testing.T, got string) {
+func compare(t *testing.T, file, got string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -1,7 +1,7 @@
 // Package conformance keeps pkg/qdranttest honest: one course of calls runs against it and against real servers, and what both
-// answer must be the same file, testdata/cluster.txt.
+// answer must be the same file: testdata/cluster.txt for the cluster and its REST API, testdata/points.txt for points and the gRPC API.
 //
-// The file is written by the real servers: QDRANT_BIN=… go test ./tests/conformance -run Real -update, then review the diff.
+// The files are written by the real servers: QDRANT_BIN=… go test ./tests/conformance -run Real -update, then review the diff.
 package conformance
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 )
 
 const (
