@@ -1,6 +1,6 @@
 // Command gen writes what the chart's values.yaml says in its comments into values.schema.json and into the table of
-// the chart's README. With -check it writes nothing and fails when one of them is out of date. It runs at the root of
-// the repository.
+// the chart's README, and the examples of pkg/vector into that package's README. With -check it writes nothing and fails
+// when one of them is out of date. It runs at the root of the repository.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/qdrant-shepherd/shepherd/internal/gen/examples"
 	"github.com/qdrant-shepherd/shepherd/internal/gen/schema"
 )
 
@@ -25,6 +26,7 @@ func run(args []string, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	check := flags.Bool("check", false, "write nothing; exit 1 when a file is out of date")
 	chart := flags.String("chart", filepath.Join("charts", "qdrant"), "directory of the chart")
+	client := flags.String("client", filepath.Join("pkg", "vector"), "directory of the client library")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -32,7 +34,7 @@ func run(args []string, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "gen: unexpected argument %q\n", flags.Arg(0))
 		return 2
 	}
-	if err := generate(*chart, *check); err != nil {
+	if err := errors.Join(generate(*chart, *check), copyExamples(*client, *check)); err != nil {
 		_, _ = fmt.Fprintf(stderr, "gen: %v\n", err)
 		return 1
 	}
@@ -69,6 +71,24 @@ func generate(chart string, check bool) error {
 		update(schemaPath, newSchema, check),
 		update(readmePath, newReadme, check),
 	)
+}
+
+// copyExamples fills the examples into the readme beside them.
+func copyExamples(dir string, check bool) error {
+	sourcePath, readmePath := filepath.Join(dir, "example_test.go"), filepath.Join(dir, "README.md")
+	source, err := os.ReadFile(sourcePath)
+	if err != nil {
+		return fmt.Errorf("reading examples: %w", err)
+	}
+	readme, err := os.ReadFile(readmePath)
+	if err != nil {
+		return fmt.Errorf("reading the client's readme: %w", err)
+	}
+	filled, err := examples.Insert(readme, source)
+	if err != nil {
+		return fmt.Errorf("filling %s into %s: %w", sourcePath, readmePath, err)
+	}
+	return update(readmePath, filled, check)
 }
 
 // update writes the file, or says that it would change it.

@@ -13,17 +13,21 @@ import (
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, generate(filepath.Join("..", "..", "charts", "qdrant"), true))
+	require.NoError(t, copyExamples(filepath.Join("..", "..", "pkg", "vector"), true))
 }
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	chart := t.TempDir()
+	chart, client := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(client, "example_test.go"), []byte("package p\n\nfunc Example() {\n\tp()\n}\n"), 0o600))
+	clientReadme := filepath.Join(client, "README.md")
+	require.NoError(t, os.WriteFile(clientReadme, []byte("<!-- example:  -->\n<!-- end -->\n"), 0o600))
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(chart, name), []byte(text), 0o600))
 	}
 	gen := func(args ...string) (int, string) {
 		var stderr bytes.Buffer
-		code := run(append([]string{"-chart", chart}, args...), &stderr)
+		code := run(append([]string{"-chart", chart, "-client", client}, args...), &stderr)
 		return code, stderr.String()
 	}
 	const readme = "<!-- values:begin -->\n<!-- values:end -->\n"
@@ -39,6 +43,9 @@ func TestRun(t *testing.T) {
 
 	code, stderr = gen()
 	assert.Zero(t, code, stderr)
+	filled, err := os.ReadFile(clientReadme)
+	require.NoError(t, err)
+	assert.Contains(t, string(filled), "```go\np()\n```")
 	code, stderr = gen("-check")
 	assert.Zero(t, code, stderr)
 

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
 )
 
 // These tests hold the judge against real servers: it must find nothing where
