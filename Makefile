@@ -23,6 +23,7 @@ RUN ?= .
 FULL ?=
 KEEP ?=
 OCI_REGISTRY ?=
+ARGS ?=
 # What values-kind.yaml and the tests name; no registry has it.
 SHEPHERD_IMAGE := docker.io/library/qdrant-shepherd:dev
 export FULL KEEP
@@ -110,6 +111,10 @@ test-compose: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Start the compose stack 
 test-e2e: tools image ## Prove the chart on a kind cluster (RUN=pattern, FULL=1 searches 100,000 vectors, KEEP=1 keeps the cluster). Needs Docker.
 	@$(call GOTESTSUM,e2e) -tags e2e -count=1 -parallel 3 -timeout $(if $(FULL),120m,80m) -run '$(RUN)' ./tests/e2e/... || true
 	@go run ./tools/summary $(RESULTS)/e2e.json
+
+.PHONY: bench
+bench: ## Measure a real server and write artifacts/bench (ARGS="--tier quick"; QDRANT_BIN, or Docker).
+	scripts/bench.sh --out artifacts/bench $(ARGS)
 
 ##@ Tools
 

