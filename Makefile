@@ -59,7 +59,7 @@ compose-down: ## Stop it; the volumes stay.
 .PHONY: tools generate golden lint verify image package publish
 tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl ## Build the pinned tools into bin/.
 
-generate: ## Make values.schema.json and the values table of the chart's README from values.yaml.
+generate: ## Make the chart's schema and values table from values.yaml, and put the examples into pkg/vector's README.
 	go run ./tools/gen
 
 golden: ## Render values/*.yaml anew into tests/render/testdata; review the difference.
@@ -113,8 +113,8 @@ test-e2e: tools image ## Prove the chart on a kind cluster (RUN=pattern, FULL=1 
 	@go run ./tools/summary $(RESULTS)/e2e.json
 
 .PHONY: bench
-bench: ## Measure a real server and write artifacts/bench (ARGS="--tier quick"; QDRANT_BIN, or Docker).
-	scripts/bench.sh --out artifacts/bench $(ARGS)
+bench: ## Measure a real server, half an hour, into artifacts/bench (ARGS="--tier quick"; QDRANT_BIN, or Docker).
+	scripts/bench.sh --profile default,development,production --against all --out artifacts/bench $(ARGS)
 
 ##@ Tools
 

@@ -33,10 +33,14 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 }
 
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	file, isFile := stderr.(*os.File)
 	return vectorcommand.Run(ctx, version, args, vectorcommand.Process{
 		Env: env, In: stdin, Out: stdout, Err: stderr,
-		Terminal: isFile && term.IsTerminal(int(file.Fd())),
-		More:     []func() *cobra.Command{bench.Command},
+		Terminal: isTerminal(stderr), InTerminal: isTerminal(stdin),
+		More: []func() *cobra.Command{bench.Command},
 	})
+}
+
+func isTerminal(stream any) bool {
+	file, isFile := stream.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
 )
@@ -71,9 +72,9 @@ func (r *Report) comparison(name string) Comparison {
 func (r *Report) speedBar(against, name string, floor float64) Bar {
 	c := r.comparison(against)
 	b := Bar{
-		Name: name, Wanted: fmt.Sprintf("≥ %gx", floor), Measured: spread(c.Speed, "%.2f") + "x",
+		Name: name, Wanted: fmt.Sprintf("≥ %gx", floor), Measured: spread(c.Speed, "%.2f") + "x", Asked: r.asked(against),
 		Verdict: stat.Judged(stat.AtLeast(c.Speed, floor), c.Control), Note: unreliable(c.Control, c.Speed),
-	}.orNothing(c.Speed)
+	}.orNothing(c.Speed, r.whyNot(against))
 	if b.Note == "" && c.WithoutStart.N > 0 {
 		b.Note = fmt.Sprintf("%sx if starting its processes were free", spread(c.WithoutStart, "%.2f"))
 	}
@@ -90,9 +91,9 @@ func (r *Report) cpuBar(against string) Bar {
 	same := r.comparison(control).ClientCPU
 	return Bar{
 		Name:   name + ": processor time of the client, against go-client",
-		Wanted: fmt.Sprintf("≤ %gx", rawCPU), Measured: spread(c.ClientCPU, "%.3f") + "x",
+		Wanted: fmt.Sprintf("≤ %gx", rawCPU), Measured: spread(c.ClientCPU, "%.3f") + "x", Asked: r.asked(against),
 		Verdict: stat.Judged(stat.AtMost(c.ClientCPU, rawCPU), same), Note: unreliable(same, c.ClientCPU),
-	}.orNothing(c.ClientCPU)
+	}.orNothing(c.ClientCPU, r.whyNot(against))
 }
 
 func unreliable(control, measured stat.Spread) string {
@@ -102,10 +103,10 @@ func unreliable(control, measured stat.Spread) string {
 	return fmt.Sprintf("the control is %s and not 1.00 ± %.2f", spread(control, "%.2f"), stat.ControlTolerance)
 }
 
-// orNothing leaves a bar without figures where there are none.
-func (b Bar) orNothing(s stat.Spread) Bar {
+// orNothing leaves a bar without figures where there are none, and says why.
+func (b Bar) orNothing(s stat.Spread, why string) Bar {
 	if s.N == 0 {
-		b.Measured = "–"
+		b.Measured, b.Note = "–", why
 	}
 	return b
 }
@@ -114,12 +115,12 @@ func (p ProfileReport) recallBar() Bar {
 	b := Bar{
 		Name: fmt.Sprintf("recall@%d: profile %s (m %d, ef_construct %d) at ef %d", recallAt, p.Profile.Name, p.Profile.M,
 			p.Profile.EFConstruct, p.Profile.EF),
-		Wanted: fmt.Sprintf("≥ %.2f", p.Profile.Recall), Measured: "–", Verdict: stat.NotMeasured,
+		Wanted: fmt.Sprintf("≥ %.2f", p.Profile.Recall), Measured: "–", Verdict: stat.NotMeasured, Asked: true, Note: "the run ended before",
 	}
 	for _, f := range p.Recall {
 		if f.EF == p.Profile.EF {
 			one := stat.SpreadOf([]float64{f.Recall})
-			b.Measured, b.Verdict = fmt.Sprintf("%.4f", f.Recall), stat.AtLeast(one, p.Profile.Recall)
+			b.Measured, b.Verdict, b.Note = fmt.Sprintf("%.4f", f.Recall), stat.AtLeast(one, p.Profile.Recall), ""
 		}
 	}
 	return b
@@ -129,7 +130,13 @@ func (p ProfileReport) recallBar() Bar {
 const createLimit = 1000
 
 func (r *Report) createBar() Bar {
-	b := Bar{Name: fmt.Sprintf("guide: create a collection (slowest of %d)", creations), Wanted: "< 1 s", Measured: "–", Verdict: stat.NotMeasured}
+	b := Bar{
+		Name: fmt.Sprintf("guide: create a collection (slowest of %d)", creations), Wanted: "< 1 s", Measured: "–", Verdict: stat.NotMeasured,
+		Asked: slices.Contains(r.Settings.Phases, PhaseCreate), Note: "not asked for",
+	}
+	if b.Asked {
+		b.Note = "the run ended before"
+	}
 	if r.Create != nil {
 		b.Measured, b.Verdict = fmt.Sprintf("%.0f ms (median %.0f ms)", r.Create.Latency.Max, r.Create.Latency.P50), stat.Fail
 		b.Note = fmt.Sprintf("with two payload indexes %.0f ms (median %.0f ms)", r.Create.WithIndexes.Max, r.Create.WithIndexes.P50)
@@ -147,6 +154,7 @@ func (p Promise) bar(profile Profile) Bar {
 		Wanted:   fmt.Sprintf("p95 < %.0f ms", p.LimitMs),
 		Measured: fmt.Sprintf("p95 %.1f ms at %.0f a second (n %d)", first.Latency.P95, first.Achieved, first.Latency.N),
 		Verdict:  stat.Fail,
+		Asked:    true,
 		Note:     fmt.Sprintf("holds at %.0f a second", p.HoldsAt),
 	}
 	if first.Holds {
@@ -167,7 +175,7 @@ func (p Promise) bar(profile Profile) Bar {
 func (i Idle) bar(profile Profile) Bar {
 	b := Bar{
 		Name: fmt.Sprintf("%d idle connections (%s)", i.Connections, profile.Name), Wanted: "all answer, before and after",
-		Measured: fmt.Sprintf("%d and %d", i.Opened, i.Alive), Verdict: stat.Fail, Note: i.FirstError,
+		Measured: fmt.Sprintf("%d and %d", i.Opened, i.Alive), Verdict: stat.Fail, Asked: true, Note: i.FirstError,
 	}
 	if i.Opened == i.Connections && i.Alive == i.Connections {
 		b.Verdict = stat.Pass

@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,14 +13,7 @@ import (
 // bfb prepares the contest with Qdrant's own load tool, which is timed as a whole process: it does not say how long its upload took. It writes
 // points without payload, and only whole batches, so ours does the same.
 func (s *session) bfb(ctx context.Context, n int) (*opponent, error) {
-	version, err := output(ctx, s.options.Bfb, "--version")
-	if err != nil {
-		return nil, err
-	}
-	if s.options.TLS {
-		return nil, errors.New("it is only compared without TLS")
-	}
-	s.report.Versions.Bfb = version
+	version := s.report.Versions.Bfb
 	fbin, err := s.exportFbin()
 	if err != nil {
 		return nil, err
@@ -66,12 +58,12 @@ func (s *session) bfb(ctx context.Context, n int) (*opponent, error) {
 // runBfb returns the processor time that it used.
 func (s *session) runBfb(ctx context.Context, arguments []string) (time.Duration, error) {
 	command := exec.CommandContext(ctx, s.options.Bfb, arguments...)
-	if s.options.APIKey != "" {
-		command.Env = append(os.Environ(), "QDRANT_API_KEY="+s.options.APIKey)
+	if key := s.options.Connection.APIKey; key != "" {
+		command.Env = append(os.Environ(), "QDRANT_API_KEY="+key)
 	}
 	var complaints bytes.Buffer
 	command.Stderr = &complaints
-	if err := command.Run(); err != nil {
+	if err := runGroup(ctx, command); err != nil {
 		return 0, fmt.Errorf("running bfb: %w: %s", err, complaints.String())
 	}
 	return command.ProcessState.UserTime() + command.ProcessState.SystemTime(), nil

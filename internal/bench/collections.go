@@ -143,7 +143,7 @@ func (s *session) awaitGraph(ctx context.Context, name string, tell func(look)) 
 		now := time.Now()
 		graph.Points, graph.IndexedVectors, graph.Segments = info.GetPointsCount(), info.GetIndexedVectorsCount(), info.GetSegmentsCount()
 		tell(look{Seconds: now.Sub(begin).Seconds(), Points: graph.Points, Indexed: graph.IndexedVectors})
-		whole := float64(graph.IndexedVectors) >= indexedPart*float64(s.data.base.Len())
+		whole := s.options.rehearsal != nil || float64(graph.IndexedVectors) >= indexedPart*float64(s.data.base.Len())
 		resting := info.GetStatus() == qdrant.CollectionStatus_Green
 		green = since(green, now, resting && whole)
 		bare = since(bare, now, resting && !whole)

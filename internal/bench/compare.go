@@ -32,6 +32,7 @@ type leg struct {
 	// ClientCPU and ServerCPU are milliseconds of processor time for a thousand operations; 0 where they could not be read.
 	ClientCPU float64 `json:"client_cpu_ms_per_1000"`
 	ServerCPU float64 `json:"server_cpu_ms_per_1000"`
+	Failed    int     `json:"failed,omitempty"`
 	// Start is how many of the seconds went into starting processes, where that is known.
 	Start float64 `json:"start_seconds,omitempty"`
 }
@@ -80,6 +81,8 @@ type opponent struct {
 
 // duel runs the pairs of all opponents, round by round: ours then theirs, theirs then ours, and so on. One of the opponents is ours itself.
 func (s *session) duel(ctx context.Context, control string, opponents []*opponent) error {
+	// Also what an end before the time has left.
+	defer func() { s.report.Comparisons = append(s.report.Comparisons, concluded(control, opponents)...) }()
 	for i := range s.options.Pairs {
 		for _, o := range stat.RoundRobin(opponents, i) {
 			p, err := o.meet(ctx, stat.OursFirst(i))
@@ -91,7 +94,6 @@ func (s *session) duel(ctx context.Context, control string, opponents []*opponen
 				p.Ours.Rate/p.Theirs.Rate)
 		}
 	}
-	s.report.Comparisons = append(s.report.Comparisons, concluded(control, opponents)...)
 	return nil
 }
 
@@ -116,12 +118,15 @@ func (o *opponent) meet(ctx context.Context, oursFirst bool) (pair, error) {
 	return p, second()
 }
 
-// concluded computes the ratios of the pairs, and holds them against the control among them.
+// concluded computes the ratios of the pairs, and holds them against the control among them. Who was not met is left out.
 func concluded(control string, opponents []*opponent) []Comparison {
-	done := make([]Comparison, len(opponents))
+	var done []Comparison
 	var same stat.Spread
-	for i, o := range opponents {
+	for _, o := range opponents {
 		c := o.Comparison
+		if len(c.Pairs) == 0 {
+			continue
+		}
 		c.Speed = c.ratio(func(l leg) float64 { return l.Rate })
 		c.ClientCPU = c.ratio(func(l leg) float64 { return l.ClientCPU })
 		c.ServerCPU = c.ratio(func(l leg) float64 { return l.ServerCPU })
@@ -132,7 +137,7 @@ func concluded(control string, opponents []*opponent) []Comparison {
 		if c.Name == control {
 			same = c.Speed
 		}
-		done[i] = c
+		done = append(done, c)
 	}
 	for i := range done {
 		done[i].Control, done[i].Reliable = same, stat.Reliable(same)

@@ -16,7 +16,7 @@ import (
 
 const (
 	compareName = "compare"
-	// streams is how many calls are under way in every contestant that has several, as Load has by itself with one peer.
+	// streams is how many calls are under way in every contestant that has several: what Load has by itself with one peer.
 	streams = 2
 	// pythonBatch and pythonParallel are what the Python client is given.
 	pythonBatch, pythonParallel = 256, 2
@@ -72,19 +72,18 @@ func (s *session) compareIngest(ctx context.Context) error {
 		return s.into(ctx, n, func(ctx context.Context) error { return s.bareLoop(ctx, n, perBatch) })
 	})
 	if s.options.wants(againstPython) {
-		if run, err := s.python(ctx); err != nil {
-			s.note("no comparison with the Python client: %v", err)
-		} else {
-			add(againstPython, fmt.Sprintf("Python %s, upload_points(batch_size=%d, parallel=%d), gRPC, its upload alone",
-				s.report.Versions.Python, pythonBatch, pythonParallel), run)
+		both, err := s.python(n)
+		if err != nil {
+			return fmt.Errorf("preparing the Python client: %w", err)
 		}
+		opponents = append(opponents, both...)
 	}
 	if s.options.wants(againstBfb) {
-		if bfb, err := s.bfb(ctx, n); err != nil {
-			s.note("no comparison with bfb: %v", err)
-		} else {
-			opponents = append(opponents, bfb)
+		bfb, err := s.bfb(ctx, n)
+		if err != nil {
+			return fmt.Errorf("preparing bfb: %w", err)
 		}
+		opponents = append(opponents, bfb)
 	}
 	defer s.drop(ctx, compareName)
 	return s.duel(ctx, controlIngest, opponents)
@@ -129,7 +128,7 @@ func ours[T any](ctx context.Context, s *session, n int, at func(wink.Set, int) 
 	}
 	var done vector.LoadStats
 	timed, err := s.timeUpload(ctx, n, func(ctx context.Context) error {
-		done, err = c.Load(ctx, documents(s.data.base, n, at), vector.LoadOptions{})
+		done, err = c.Load(ctx, documents(s.data.base, n, at), vector.LoadOptions{Streams: streams})
 		if err == nil && done.Points != uint64(n) {
 			err = fmt.Errorf("the collection has %d points instead of %d", done.Points, n)
 		}

@@ -69,7 +69,9 @@ func (s *session) searching(clients int, do call) func(context.Context) (leg, er
 		if err != nil {
 			return leg{}, err
 		}
-		return legOf(max(1, len(result.Times)), result.Elapsed, s.cpu().since(before)), nil
+		done := legOf(max(1, len(result.Times)), result.Elapsed, s.cpu().since(before))
+		done.Failed = result.Failed
+		return done, nil
 	}
 }
 

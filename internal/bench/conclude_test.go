@@ -1,9 +1,15 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -59,7 +65,8 @@ func TestLegs(t *testing.T) {
 func sampleReport() *Report {
 	r := &Report{
 		Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Notes: []string{"a | b"},
-		Create: &Created{Latency: stat.Latency{N: 20, P50: 100, Max: 1001}},
+		Create:   &Created{Latency: stat.Latency{N: 20, P50: 100, Max: 1001}},
+		Settings: Settings{Phases: Phases(), Against: []string{againstNaive1, againstRaw}, Missing: []Missing{{againstBfb, "it is not here"}}},
 		Profiles: []ProfileReport{{
 			Profile: profiles()["default"], Recall: []Found{{EF: 64, Recall: .9}, {EF: 128, Recall: .94}, {EF: 512, Recall: .99}},
 			Graph: Graph{Config: json.RawMessage(`{"hnsw_config":{"m":"16"}}`), LoweredTo: 1},
@@ -111,14 +118,173 @@ func TestBars(t *testing.T) {
 		"guide: 1000 inserts a second, one a call, waiting (default)":   stat.Fail,
 		"10 idle connections (default)":                                 stat.Fail,
 	}, verdicts)
-	assert.Len(t, r.Missed(), 6)
+	assert.Len(t, unmet(r), 6)
+}
+
+func unmet(r *Report) []string {
+	var names []string
+	for _, b := range r.Unmet() {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// What a run was asked for and does not have is unmet, and each bar without a figure says why.
+func TestUnmetBars(t *testing.T) {
+	t.Parallel()
+	const naive64, bfb, raw = "ingest: against go-client, 64 a call, one stream, waiting", "ingest: against bfb",
+		"ingest: against go-client with the same batches and streams"
+	r := sampleReport()
+	assert.NotContains(t, unmet(r), naive64, "it was not asked for")
+	assert.NotContains(t, unmet(r), bfb, "it is not there")
+	assert.NotContains(t, unmet(r), raw, "it is cleared")
+	why := map[string]string{}
+	for _, b := range r.Bars {
+		why[b.Name] = b.Note
+	}
+	assert.Equal(t, "not asked for", why[naive64])
+	assert.Equal(t, "it is not here", why[bfb])
+
+	r.Settings.Against = append(r.Settings.Against, againstNaive64)
+	r.Comparisons = concluded(controlIngest, []*opponent{
+		fought(controlIngest, []float64{120}, []float64{10}), fought(againstRaw, []float64{98}, []float64{10}),
+	})
+	r.judge()
+	assert.Contains(t, unmet(r), naive64, "it has no figure")
+	assert.Contains(t, unmet(r), raw, "its control was off")
+
+	r = &Report{Settings: Settings{Phases: []string{PhaseCreate}, Against: []string{againstRaw}}}
+	r.judge()
+	assert.Equal(t, []string{"guide: create a collection (slowest of 20)"}, unmet(r), "nothing is compared without the phase")
+}
+
+// What was measured before an end is concluded from the rounds that there are.
+func TestAnInterruptedDuelIsConcluded(t *testing.T) {
+	t.Parallel()
+	met := 0
+	leave := errors.New("interrupted")
+	fight := func(context.Context) (leg, error) {
+		if met++; met > 5 {
+			return leg{}, leave
+		}
+		return leg{Operations: 1, Seconds: 1, Rate: 100}, nil
+	}
+	s := &session{options: Options{Pairs: 3}, report: &Report{}}
+	err := s.duel(t.Context(), controlIngest, []*opponent{
+		{Comparison: Comparison{Name: controlIngest}, ours: fight, theirs: fight},
+		{Comparison: Comparison{Name: againstRaw}, ours: fight, theirs: fight},
+	})
+	require.ErrorIs(t, err, leave)
+	require.Len(t, s.report.Comparisons, 2)
+	assert.Equal(t, 1, s.report.Comparisons[1].Speed.N)
+	assert.True(t, s.report.Comparisons[1].Reliable)
+	assert.Empty(t, concluded(controlIngest, []*opponent{{Comparison: Comparison{Name: againstRaw}}}), "who was not met is left out")
+}
+
+func TestInterruptedRoundsAreConcluded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		s := &session{options: Options{Rounds: 5, Level: 5 * time.Second}, server: &server{}, report: &Report{}}
+		first := &cell{level: Level{Clients: 2}, do: answerAfter(10 * time.Millisecond)}
+		second := &cell{level: Level{Clients: 1}, do: answerAfter(20 * time.Millisecond)}
+		third := &cell{level: Level{Clients: 1}, do: answerAfter(20 * time.Millisecond)}
+		require.ErrorIs(t, s.run(ctx, []*cell{first, second, third}), context.DeadlineExceeded)
+		done := levels([]*cell{first, second, third})
+		require.Len(t, done, 2, "the third had no round")
+		assert.InDelta(t, 200, done[0].QPS.Median, 1)
+		assert.Equal(t, 1, done[0].QPS.N)
+		assert.Equal(t, stat.Spread{Median: 20, Min: 20, Max: 20, N: 1}, done[1].P95)
+	})
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	docs := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(docs, "benchmark"), 0o755))
+	old := filepath.Join(docs, "benchmark", "latency-of-another-run.svg")
+	require.NoError(t, os.WriteFile(old, nil, 0o600))
+	files, err := sampleReport().Publish(docs)
+	require.NoError(t, err)
+	assert.Len(t, files, 4)
+	assert.NoFileExists(t, old)
+	page, err := os.ReadFile(filepath.Join(docs, "benchmark.md"))
+	require.NoError(t, err)
+	links := regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(string(page), -1)
+	require.Len(t, links, 3)
+	for _, link := range links {
+		assert.FileExists(t, filepath.Join(docs, link[1]))
+	}
+}
+
+func TestADirectoryIsTriedFirst(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	file := filepath.Join(directory, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	deep := filepath.Join(directory, "a", "b")
+	require.NoError(t, requireWritable(deep))
+	left, err := os.ReadDir(deep)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+	require.ErrorContains(t, requireWritable(filepath.Join(file, "below")), "making a place for the report")
+	require.NoError(t, requireWritable(""))
+}
+
+func TestUnreadFiguresAreDashes(t *testing.T) {
+	t.Parallel()
+	r := sampleReport()
+	text := r.markdown(nil, "")
+	assert.Contains(t, text, "| server's memory at its highest | – |")
+	assert.NotContains(t, text, "| 0.00 |")
+	assert.Zero(t, ingestion{uploads: []float64{1}, serverCPU: []float64{0}}.concluded(1, 0).ServerCPU.N)
+	several := Level{Latency: stat.Latency{P50: 1, P95: 2, P99: 3}, P95: stat.Spread{Median: 2, Min: 1.5, Max: 2.5, N: 5}}
+	assert.Equal(t, "1.0 / 2.0 (1.5–2.5) / 3.0", percentilesOf(several))
+}
+
+func TestTheCommitIsThisRepositorys(t *testing.T) {
+	t.Parallel()
+	assert.True(t, isOurs(filepath.Join("..", "..")))
+	other := t.TempDir()
+	assert.False(t, isOurs(other), "no module")
+	require.NoError(t, os.WriteFile(filepath.Join(other, "go.mod"), []byte("module example.org/else\n"), 0o600))
+	assert.False(t, isOurs(other))
+}
+
+// No step of the guide writes over what an earlier one has written, also after the words have come to their end.
+func TestTheGuideWritesNewPoints(t *testing.T) {
+	t.Parallel()
+	s := &session{data: data{base: wink.Set{Words: []string{"a", "b"}, Vectors: [][]float32{{1}, {2}}}}}
+	seen := map[uint64]bool{}
+	for i := range 5 {
+		w := s.anew(i)
+		assert.False(t, seen[w.ID])
+		seen[w.ID] = true
+	}
+	assert.Equal(t, word{ID: 4, Vector: []float32{1}, Word: "a", Letter: "a", Length: 1}, s.anew(4))
+}
+
+func TestFbinIsWrittenWhole(t *testing.T) {
+	t.Parallel()
+	s := &session{files: t.TempDir(), data: data{base: wink.Set{Vectors: [][]float32{{1, 2}, {3}}}}}
+	_, err := s.exportFbin()
+	require.ErrorContains(t, err, "writing the base for other tools")
+	_, err = s.exportFbin()
+	require.Error(t, err, "what was left is not taken for a whole file")
+	s.data.base.Vectors[1] = []float32{3, 4}
+	path, err := s.exportFbin()
+	require.NoError(t, err)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Len(t, content, 8+2*2*4)
 }
 
 func TestMarkdown(t *testing.T) {
 	t.Parallel()
 	r := sampleReport()
 	r.Error = "interrupted"
-	text := r.markdown(r.plots())
+	text := r.markdown(r.plots(), "")
 	for _, want := range []string{
 		"**The run ended before its time:** interrupted",
 		"| 500 (400–600) | 1.0 / 2.0 / 3.0 |",

@@ -6,4 +6,11 @@
 //
 // A run starts a server of its own (or uses one that is there, which it leaves as it was apart from collections named vector-bench-…),
 // and leaves report.json, report.md and SVG plots in a directory.
+//
+// What it does not measure:
+//   - restarts: how searches and writes fare while a server, or a peer of a cluster, goes and comes back
+//   - wide vectors: all have 100 dimensions, and models give 384 to 3,072; a byte sent or compared weighs more there, a call less
+//   - REST: all that is compared speaks gRPC
+//   - the client by itself, against a server that does nothing; package benchmarks of pkg/vector have some of that
+//   - clusters: the server that it starts is one, and against a target with several addresses nothing is compared
 package bench

@@ -3,6 +3,9 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -17,7 +20,7 @@ func (s *session) describe(ctx context.Context) error {
 	r, o := s.report, s.options
 	r.Versions = Versions{
 		Commit: commit(ctx), Go: runtime.Version(), GoClient: module("github.com/qdrant/go-client"), GRPC: module("google.golang.org/grpc"),
-		Server: health.GetVersion(),
+		Server: health.GetVersion(), Python: s.opponents.versions[againstPython], Bfb: s.opponents.versions[againstBfb],
 	}
 	if c := health.GetCommit(); c != "" {
 		r.Versions.Server += " (" + c[:min(len(c), 12)] + ")"
@@ -28,7 +31,7 @@ func (s *session) describe(ctx context.Context) error {
 		ServerIsLocal: s.server.pid != 0, ServerCPUKnown: s.server.cpu() > 0, MostOpenFiles: allowFiles(),
 	}
 	r.Settings = Settings{
-		Target: o.Target, Tier: o.Tier, Profiles: o.Profiles, Phases: o.Phases, Against: o.Against, Rounds: o.Rounds, Builds: o.Builds,
+		Target: o.Connection.Target, Tier: o.Tier, Profiles: o.Profiles, Phases: o.Phases, Against: o.Against, Missing: s.opponents.missing, Rounds: o.Rounds, Builds: o.Builds,
 		Pairs: o.Pairs, LevelSeconds: o.Level.Seconds(), Shards: shards, Segments: segments, ThresholdKiB: thresholdKiB(s.data.base.Len()),
 	}
 	return nil
@@ -44,7 +47,8 @@ func (s *session) conclude() {
 	}
 }
 
-// commit is what this binary was built from; where it was not stamped, as by go run, what the working directory is at.
+// commit is what this binary was built from; where it was not stamped, as by go run, what the working directory is at if that is this
+// repository: an installed binary may be run in any other.
 func commit(ctx context.Context) string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		revision, modified := "", ""
@@ -62,6 +66,10 @@ func commit(ctx context.Context) string {
 			return revision[:min(len(revision), 12)] + modified
 		}
 	}
+	top, err := output(ctx, "git", "rev-parse", "--show-toplevel")
+	if err != nil || !isOurs(top) {
+		return ""
+	}
 	revision, err := output(ctx, "git", "rev-parse", "--short=12", "HEAD")
 	if err != nil {
 		return ""
@@ -70,6 +78,17 @@ func commit(ctx context.Context) string {
 		revision += "+"
 	}
 	return revision
+}
+
+// isOurs says whether a directory has the module that this package is of.
+func isOurs(directory string) bool {
+	content, err := os.ReadFile(filepath.Join(directory, "go.mod"))
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(string(content), "\n")
+	path, is := strings.CutPrefix(strings.TrimSpace(first), "module ")
+	return is && strings.HasPrefix(reflect.TypeFor[Report]().PkgPath(), path+"/")
 }
 
 // module is the version of a module that was built in, "" in a binary that does not say.

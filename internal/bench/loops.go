@@ -2,7 +2,7 @@ package bench
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,22 +17,36 @@ type timed struct {
 	Times   []time.Duration // of the calls that succeeded, in no order
 	Elapsed time.Duration   // from the first call to the end of the last
 	Failed  int
-	First   error // the first failure
+	// CutOff are those of the failed that an open loop did not wait for any longer, until then.
+	CutOff []time.Duration
+	First  error // the first failure
 }
 
 // rate is the number of successful calls a second.
-func (t timed) rate() float64 {
+func (t *timed) rate() float64 {
 	if t.Elapsed <= 0 {
 		return 0
 	}
 	return float64(len(t.Times)) / t.Elapsed.Seconds()
 }
 
+// waited is how long users have waited, those who gave up included: percentiles of those alone who were answered get better the more are not.
+func (t *timed) waited() []time.Duration { return slices.Concat(t.Times, t.CutOff) }
+
+func (t *timed) fail(err error) {
+	t.Failed++
+	if t.First == nil {
+		t.First = err
+	}
+}
+
+// tolerated is the share of calls that may fail in a closed loop. One that failed is in the report; more than these say that the loop has
+// measured something else.
+const tolerated = 0.01
+
 // closedLoop has each of several clients make one call after the other for a time. It tells how much a server can take, and not how long
-// users wait: a client that waits asks less. The first failure ends it.
+// users wait: a client that waits asks less. It fails if more than the tolerated share of calls does.
 func closedLoop(ctx context.Context, clients int, length time.Duration, do call) (timed, error) {
-	working, cancel := context.WithCancel(ctx)
-	defer cancel()
 	results := make([]timed, clients)
 	var next atomic.Int64
 	var running sync.WaitGroup
@@ -40,14 +54,14 @@ func closedLoop(ctx context.Context, clients int, length time.Duration, do call)
 	for c := range clients {
 		running.Go(func() {
 			mine := &results[c]
-			for begun := time.Now(); begun.Sub(begin) < length && working.Err() == nil; {
-				if err := do(working, int(next.Add(1)-1)); err != nil {
-					mine.First = err
-					cancel()
-					return
-				}
+			for begun := time.Now(); begun.Sub(begin) < length && ctx.Err() == nil; {
+				err := do(ctx, int(next.Add(1)-1))
 				now := time.Now()
-				mine.Times = append(mine.Times, now.Sub(begun))
+				if err == nil {
+					mine.Times = append(mine.Times, now.Sub(begun))
+				} else {
+					mine.fail(err)
+				}
 				begun = now
 			}
 		})
@@ -57,13 +71,16 @@ func closedLoop(ctx context.Context, clients int, length time.Duration, do call)
 	if err := ctx.Err(); err != nil {
 		return whole, err
 	}
-	return whole, whole.First
+	if calls := whole.Failed + len(whole.Times); float64(whole.Failed) > tolerated*float64(calls) {
+		return whole, fmt.Errorf("%d of %d calls failed, the first: %w", whole.Failed, calls, whole.First)
+	}
+	return whole, nil
 }
 
 // openLoop makes calls at a fixed rate for a time, whether or not earlier ones have been answered, as users do. A call's time counts from
 // when it was due, so that a server which stalls is charged for all who had to wait and not only for the one it was asked by (coordinated
 // omission). At most inFlight calls are under way; the others wait, and their time runs. It ends when all are answered, or after twice
-// the time: what is left then counts as failed.
+// the time and a second: what is left then counts as failed, and as having waited until then.
 func openLoop(ctx context.Context, rate float64, length time.Duration, inFlight int, do call) (timed, error) {
 	total := max(1, int(rate*length.Seconds()))
 	working, cancel := context.WithTimeout(ctx, 2*length+time.Second)
@@ -87,14 +104,14 @@ func openLoop(ctx context.Context, rate float64, length time.Duration, inFlight 
 				if err == nil {
 					err = do(working, i)
 				}
-				if err != nil {
-					mine.Failed++
-					if mine.First == nil {
-						mine.First = err
-					}
+				if err == nil {
+					mine.Times = append(mine.Times, time.Since(due))
 					continue
 				}
-				mine.Times = append(mine.Times, time.Since(due))
+				mine.fail(err)
+				if working.Err() != nil {
+					mine.CutOff = append(mine.CutOff, time.Since(due))
+				}
 			}
 		})
 	}
@@ -120,9 +137,9 @@ func gathered(results []timed, elapsed time.Duration) timed {
 	whole := timed{Elapsed: elapsed}
 	for _, r := range results {
 		whole.Times = slices.Concat(whole.Times, r.Times)
+		whole.CutOff = slices.Concat(whole.CutOff, r.CutOff)
 		whole.Failed += r.Failed
-		// A call that was cut short because another failed says nothing.
-		if whole.First == nil || errors.Is(whole.First, context.Canceled) && r.First != nil {
+		if whole.First == nil {
 			whole.First = r.First
 		}
 	}

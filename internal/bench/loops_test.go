@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -37,17 +38,29 @@ func TestClosedLoop(t *testing.T) {
 	})
 }
 
-func TestClosedLoopEndsAtTheFirstFailure(t *testing.T) {
+func TestClosedLoopToleratesFewFailures(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		broken := errors.New("broken")
-		_, err := closedLoop(t.Context(), 4, time.Hour, func(ctx context.Context, i int) error {
-			if i == 10 {
+	broken := errors.New("broken")
+	failing := func(every int) call {
+		return func(ctx context.Context, i int) error {
+			_ = answerAfter(10*time.Millisecond)(ctx, i)
+			if i%every == 0 {
 				return broken
 			}
-			return answerAfter(time.Second)(ctx, i)
-		})
-		require.ErrorIs(t, err, broken, "and not that the others were cancelled")
+			return nil
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		result, err := closedLoop(t.Context(), 4, time.Second, failing(100))
+		require.NoError(t, err)
+		assert.Equal(t, 4, result.Failed)
+		assert.Len(t, result.Times, 396)
+		assert.InDelta(t, 396, result.rate(), 1, "a failed call is no search")
+
+		result, err = closedLoop(t.Context(), 4, time.Second, failing(50))
+		require.ErrorIs(t, err, broken)
+		require.ErrorContains(t, err, "8 of 400 calls")
+		assert.Equal(t, 8, result.Failed)
 	})
 }
 
@@ -109,6 +122,8 @@ func TestOpenLoopThatCannotKeepUpEnds(t *testing.T) {
 		require.NoError(t, err)
 		assert.Positive(t, result.Failed)
 		assert.Equal(t, 2000, result.Failed+len(result.Times), "each call is counted once")
+		assert.Len(t, result.waited(), 2000, "who was not answered has waited, too")
+		assert.Greater(t, slices.Min(result.CutOff), 2*time.Second, "until the end, from when it was due")
 		assert.Less(t, calls.Load(), int64(200), "what was not sent in time is not sent any more")
 		require.Error(t, result.First)
 	})

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
@@ -33,8 +34,9 @@ func (p *page) row(cells []string) {
 	p.WriteString("|\n")
 }
 
-// markdown is the report for people. Figures are medians with the least and the most of the rounds or pairs.
-func (r *Report) markdown(plots []plotted) string {
+// markdown is the report for people. Figures are medians with the least and the most of the rounds or pairs. The plots are in a directory
+// relative to the report's, "" being the same.
+func (r *Report) markdown(plots []plotted, directory string) string {
 	p := &page{}
 	p.line("# Benchmark")
 	p.line("")
@@ -55,7 +57,7 @@ func (r *Report) markdown(plots []plotted) string {
 		p.line("## Plots")
 		for _, plot := range plots {
 			p.line("")
-			p.line("![%s](%s)", plot.title, plot.file)
+			p.line("![%s](%s)", plot.title, path.Join(directory, plot.file))
 		}
 		p.line("")
 	}
@@ -144,10 +146,10 @@ func (r *ProfileReport) write(p *page) {
 	}
 	r.writeDuring(p)
 	if i := r.Idle; i != nil {
-		p.line("%d connections were opened in %.1f s, and %d of them answered at the end; %.0f KiB of the server's memory each. "+
-			"Among them %d clients made %s searches a second with p50 / p95 / p99 of %s ms, without them %s with %s ms (recall@10 %.3f).", i.Opened, i.OpenSeconds, i.Alive,
-			i.MemoryKiBEach, i.Among.Clients, spread(i.Among.QPS, "%.0f"), percentiles(i.Among.Latency), spread(i.Alone.QPS, "%.0f"),
-			percentiles(i.Alone.Latency), i.Among.Recall)
+		p.line("%d connections were opened in %.1f s, and %d of them answered at the end; %s KiB of the server's memory each. "+
+			"Among them %d clients made %s searches a second with p50 / p95 / p99 of %s ms, without them %s with %s ms (recall@10 %.3f).",
+			i.Opened, i.OpenSeconds, i.Alive, orNone("%.0f", i.MemoryKiBEach), i.Among.Clients,
+			spread(i.Among.QPS, "%.0f"), percentilesOf(i.Among), spread(i.Alone.QPS, "%.0f"), percentilesOf(i.Alone), i.Among.Recall)
 		p.line("")
 	}
 	r.writeGuide(p)
@@ -157,21 +159,22 @@ func (r *ProfileReport) writeDuring(p *page) {
 	if r.During == nil {
 		return
 	}
-	row := func(name, written string, l Level) []string {
+	row := func(name, written, recall string, l Level) []string {
 		return []string{
-			name, written, fmt.Sprint(l.Clients), spread(l.QPS, "%.0f"), percentiles(l.Latency), fmt.Sprintf("%.4f", l.Recall), fmt.Sprint(l.Latency.N),
+			name, written, fmt.Sprint(l.Clients), spread(l.QPS, "%.0f"), percentilesOf(l), recall, fmt.Sprint(l.Latency.N), fmt.Sprint(l.Failed),
 		}
 	}
-	rows := [][]string{row("nothing is written", "0", r.During.Quiet)}
+	rows := [][]string{row("nothing is written", "0", fmt.Sprintf("%.4f", r.During.Quiet.Recall), r.During.Quiet)}
 	for _, busy := range r.During.Busy {
 		name := "as fast as Load does"
 		if busy.Wanted > 0 {
 			name = fmt.Sprintf("%.0f points a second are asked for", busy.Wanted)
 		}
-		rows = append(rows, row(name, fmt.Sprintf("%.0f", busy.Written), busy.Level))
+		rows = append(rows, row(name, fmt.Sprintf("%.0f", busy.Written), spread(busy.RecallSpread, "%.4f"), busy.Level))
 	}
 	p.table([]string{
 		"search while the same points are written again", "written a second", "clients", "searches a second", "p50 / p95 / p99 ms", "recall@10", "n",
+		"failed",
 	}, rows)
 }
 
@@ -187,8 +190,8 @@ func (r *ProfileReport) writeLevels(p *page) {
 				clients = fmt.Sprintf("%.0f a second", l.Rate)
 			}
 			rows = append(rows, []string{
-				name, ef, clients, fmt.Sprintf("%.4f", l.Recall), spread(l.QPS, "%.0f"), percentiles(l.Latency), fmt.Sprint(l.Latency.N),
-				fmt.Sprintf("%.2f", l.ClientCPU), fmt.Sprintf("%.2f", l.ServerCPU), fmt.Sprint(l.Failed),
+				name, ef, clients, fmt.Sprintf("%.4f", l.Recall), spread(l.QPS, "%.0f"), percentilesOf(l), fmt.Sprint(l.Latency.N),
+				orNone("%.2f", l.ClientCPU), orNone("%.2f", l.ServerCPU), fmt.Sprint(l.Failed),
 			})
 		}
 	}
@@ -220,6 +223,22 @@ func (r *ProfileReport) writeGuide(p *page) {
 	}
 }
 
+// orNone is a figure that is 0 where it could not be read.
+func orNone(format string, value float64) string {
+	if value == 0 {
+		return "–"
+	}
+	return fmt.Sprintf(format, value)
+}
+
+// percentilesOf has the least and the most p95 of the rounds, where there are several.
+func percentilesOf(l Level) string {
+	if l.P95.N < 2 {
+		return percentiles(l.Latency)
+	}
+	return fmt.Sprintf("%.1f / %.1f (%.1f–%.1f) / %.1f", l.Latency.P50, l.Latency.P95, l.P95.Min, l.P95.Max, l.Latency.P99)
+}
+
 func percentiles(l stat.Latency) string {
 	return fmt.Sprintf("%.1f / %.1f / %.1f", l.P50, l.P95, l.P99)
 }
@@ -231,7 +250,7 @@ func (r *Report) writeConditions(p *page) {
 		{"machine", fmt.Sprintf("%s, %d processors, %s", m.System, m.Processors, orDash(m.Processor))},
 		{"load average", fmt.Sprintf("%.2f at the start, %.2f at the end", m.LoadAtStart, m.LoadAtEnd)},
 		{"server", orDash(v.Server) + map[bool]string{true: ", on the same machine"}[m.ServerIsLocal]},
-		{"server's memory at its highest", fmt.Sprintf("%.0f MiB", m.ServerPeakMiB)},
+		{"server's memory at its highest", orNone("%.0f MiB", m.ServerPeakMiB)},
 		{"commit", orDash(v.Commit)},
 		{"go, go-client, grpc", strings.Join([]string{orDash(v.Go), orDash(v.GoClient), orDash(v.GRPC)}, ", ")},
 		{"Python client, bfb", orDash(v.Python) + ", " + orDash(v.Bfb)},

@@ -10,22 +10,23 @@ import (
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
 // Options say what a run does. The command's flags fill them; see Command for what each is.
 type Options struct {
-	// Target is the gRPC address of a server that is there, host:port. Without it ServerBinary is started as a process of its own.
-	Target       string
-	APIKey       string
-	TLS          bool
+	// Connection is how a server is reached that is there. Its Target names one host:port, as that is all the other clients understand, with
+	// or without dns:/// or static:/// before it. Without a target ServerBinary is started as a process of its own, and reached without encryption and key.
+	Connection   vector.Config
 	ServerBinary string
-	// ServerPID is the process of the server behind Target, if it runs on this machine and its processor time is to be read. 0 means no.
+	// ServerPID is the process of the server behind the target, if it runs on this machine and its processor time is to be read. 0 means no.
 	ServerPID int
 
 	Tier     string
 	Profiles []string
 	Phases   []string
-	Against  []string
+	// Against are the Opponents to compare with, each of which has to be there; or "all" for those that are.
+	Against []string
 
 	// Rounds is how often the timed phases are repeated, Builds how often the graph is built, Pairs how many pairs a comparison has.
 	Rounds, Builds, Pairs int
@@ -41,9 +42,14 @@ type Options struct {
 	Python, Bfb string
 	// CPUProfile is a file for a profile of the benchmark's own processor time, whose samples are labelled with the contestant. "" writes none.
 	CPUProfile string
-	Out        string
+	// Out is the directory of the report, and Docs one for a copy among a project's documents; "" means no copy.
+	Out, Docs string
 	// Progress is told what is being done. nil tells nobody.
 	Progress io.Writer
+
+	// rehearsal, unless nil, is the data of a run against a server that builds no graph, which is then not asserted. Its figures say nothing;
+	// that the phases work can be tested without a real server.
+	rehearsal *data
 }
 
 // tiers are numbers of points: for a change, for continuous integration, and for a person with an hour.
@@ -71,6 +77,9 @@ func Phases() []string {
 		PhaseDuring,
 	}
 }
+
+// againstAll names all opponents that are there.
+const againstAll = "all"
 
 // Opponents are what Options.Against may name: five ways to load, and two to search.
 func Opponents() []string {
@@ -117,9 +126,14 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf(format, values...))
 		}
 	}
-	check(o.Target != "" || o.ServerBinary != "",
+	target := o.Connection.Target
+	check(target != "" || o.ServerBinary != "",
 		"there is no server: name one with --target, or a binary to start with --server-binary or QDRANT_BIN")
-	check(o.Target != "" || o.ServerPID == 0, "--server-pid: without --target the process is known")
+	if target != "" {
+		_, _, err := splitTarget(target)
+		check(err == nil, "--target: %w", err)
+	}
+	check(target != "" || o.ServerPID == 0, "--server-pid: without --target the process is known")
 	_, known := tiers[o.Tier]
 	check(known, "--tier %q: there are %s", o.Tier, strings.Join(slices.Sorted(maps.Keys(tiers)), ", "))
 	check(len(o.Profiles) > 0, "--profile: at least one is needed")
@@ -128,7 +142,7 @@ func (o Options) Validate() error {
 		check(known, "--profile %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(profiles())), ", "))
 	}
 	check(subset(o.Phases, Phases()), "--phases %v: there are %s", o.Phases, strings.Join(Phases(), ", "))
-	check(subset(o.Against, Opponents()), "--against %v: there are %s", o.Against, strings.Join(Opponents(), ", "))
+	check(subset(o.Against, append(Opponents(), againstAll)), "--against %v: there are %s; or %s", o.Against, strings.Join(Opponents(), ", "), againstAll)
 	check(o.Rounds >= 1, "--rounds %d: at least 1", o.Rounds)
 	check(o.Builds >= 1, "--builds %d: at least 1", o.Builds)
 	check(o.Pairs >= 1, "--pairs %d: at least 1", o.Pairs)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
@@ -21,8 +23,10 @@ type During struct {
 // Busy is searching at a rate of writes.
 type Busy struct {
 	Level
-	Wanted  float64 `json:"wanted_points_per_second"` // 0: as many as Load manages
-	Written float64 `json:"points_per_second"`
+	// RecallSpread is the recall round by round: the graph changes meanwhile.
+	RecallSpread stat.Spread `json:"recall_at_10_by_round"`
+	Wanted       float64     `json:"wanted_points_per_second"` // 0: as many as Load manages
+	Written      float64     `json:"points_per_second"`
 }
 
 const (
@@ -77,30 +81,29 @@ func (s *session) searchWhileWriting(ctx context.Context, c *words, profile Prof
 		}
 	})
 
-	var recall recalls
+	var seen answers
+	var recalls []float64
 	busy := &cell{level: Level{EF: profile.EF, Clients: duringClients}}
-	before := s.cpu()
-	result, err := closedLoop(ctx, duringClients, s.options.Level, func(ctx context.Context, i int) error {
-		q := i % s.data.queries.Len()
-		hits, err := c.Search(ctx, vector.Nearest(s.data.queries.Vectors[q]), vector.EF(profile.EF), vector.Limit(recallAt))
-		if err == nil {
-			recall.add(recallOf([][]vector.Hit[word]{hits}, s.data.truth[q:q+1]))
+	for range s.options.Rounds {
+		runtime.GC()
+		result, err := closedLoop(ctx, duringClients, s.options.round(), seen.search(s, c, profile.EF))
+		if err != nil {
+			stop()
+			writer.Wait()
+			return Busy{}, err
 		}
-		return err
-	})
-	busy.add(result, s.cpu().since(before))
+		busy.add(result, cpu{}) // what is used goes into the writes as well
+		recalls = append(recalls, seen.recall(s.data.truth))
+	}
 	took := time.Since(begin)
 	stop()
 	writer.Wait()
-	if err != nil {
-		return Busy{}, err
-	}
 	if failure != nil && !errors.Is(failure, context.Canceled) {
 		return Busy{}, fmt.Errorf("writing meanwhile: %w", failure)
 	}
 	busy.finish()
-	busy.level.Recall = recall.mean()
-	return Busy{Level: busy.level, Wanted: rate, Written: float64(written) / took.Seconds()}, nil
+	busy.level.Recall = stat.Mean(recalls)
+	return Busy{Level: busy.level, RecallSpread: stat.SpreadOf(recalls), Wanted: rate, Written: float64(written) / took.Seconds()}, nil
 }
 
 // paced yields at a rate a second, and at once for 0. It ends when ctx is over.
@@ -126,16 +129,30 @@ func paced[T any](ctx context.Context, documents iter.Seq2[T, error], rate float
 	}
 }
 
-// recalls gathers from several clients.
-type recalls struct {
-	lock   sync.Mutex
-	values []float64
+// answers gathers what several clients have found, for the time when nothing is timed.
+type answers struct {
+	lock    sync.Mutex
+	queries []int
+	hits    [][]vector.Hit[word]
 }
 
-func (r *recalls) add(value float64) {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	r.values = append(r.values, value)
+func (a *answers) search(s *session, c *words, ef int) call {
+	return func(ctx context.Context, i int) error {
+		q := i % s.data.queries.Len()
+		hits, err := c.Search(ctx, vector.Nearest(s.data.queries.Vectors[q]), vector.EF(ef), vector.Limit(recallAt))
+		if err != nil {
+			return err
+		}
+		a.lock.Lock()
+		defer a.lock.Unlock()
+		a.queries, a.hits = append(a.queries, q), append(a.hits, hits)
+		return nil
+	}
 }
 
-func (r *recalls) mean() float64 { return stat.Mean(r.values) }
+// recall is that of the answers since the last call.
+func (a *answers) recall(truth [][]wink.Neighbour) float64 {
+	recall := recallOf(a.hits, at(truth, a.queries))
+	a.queries, a.hits = nil, nil
+	return recall
+}

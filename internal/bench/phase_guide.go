@@ -38,61 +38,76 @@ const (
 // is indexed as it grows.
 func (s *session) guide(ctx context.Context, c *words, profile Profile) error {
 	part := s.report.profile(profile.Name)
-	n := s.data.base.Len()
 	empty, err := fresh[word](ctx, s, guideName, profile, true)
 	if err != nil {
 		return err
 	}
 	defer s.drop(ctx, guideName)
-	written := 0 // rates go up, and no step writes again what an earlier one has written
+	written := 0 // each step writes points of its own, from here on
+	inserts := func(perCall int) func() call {
+		return func() call {
+			from := written
+			return func(ctx context.Context, i int) error {
+				batch := make([]word, perCall)
+				for j := range batch {
+					batch[j] = s.anew(from + i*perCall + j)
+				}
+				return empty.Upsert(ctx, batch...)
+			}
+		}
+	}
 	promises := []struct {
 		Promise
-		calls func(rate float64) call
+		calls func() call
 	}{
 		{
 			Promise: Promise{Name: promiseSearches, Rate: 500, LimitMs: 10, PerCall: 1, Recall: part.recallAtEF(profile.EF)},
-			calls:   func(float64) call { return s.query(c, vector.EF(profile.EF)) },
-		}, {
-			Promise: Promise{Name: promiseInserts, Rate: 1000, LimitMs: 50, PerCall: 1},
-			calls: func(float64) call {
-				from := written
-				return func(ctx context.Context, i int) error { return empty.Upsert(ctx, wordAt(s.data.base, (from+i)%n)) }
-			},
-		}, {
-			Promise: Promise{Name: promiseBatches, Rate: 5000, LimitMs: 200, PerCall: insertBatch},
-			calls: func(float64) call {
-				from := written
-				return func(ctx context.Context, i int) error {
-					batch := make([]word, insertBatch)
-					for j := range batch {
-						batch[j] = wordAt(s.data.base, (from+i*insertBatch+j)%n)
-					}
-					return empty.Upsert(ctx, batch...)
-				}
-			},
+			calls:   func() call { return s.query(c, vector.EF(profile.EF)) },
 		},
+		{Promise: Promise{Name: promiseInserts, Rate: 1000, LimitMs: 50, PerCall: 1}, calls: inserts(1)},
+		{Promise: Promise{Name: promiseBatches, Rate: 5000, LimitMs: 200, PerCall: insertBatch}, calls: inserts(insertBatch)},
 	}
 	for _, p := range promises {
-		for {
-			rate, more := nextRate(p.Rate, p.Steps)
-			if !more {
-				break
-			}
-			done, calls, err := s.tryRate(ctx, p.Promise, rate, p.calls(rate))
-			if err != nil {
-				return err
-			}
-			p.Steps = append(p.Steps, done)
+		err := s.climb(ctx, &p.Promise, func(ctx context.Context, rate float64) (step, error) {
+			done, calls, err := s.tryRate(ctx, p.Promise, rate, p.calls())
 			if p.Name != promiseSearches {
 				written += calls * p.PerCall
 			}
+			return done, err
+		})
+		if len(p.Steps) > 0 {
+			part.Guide = append(part.Guide, p.Promise)
 		}
-		p.HoldsAt = highest(p.Steps)
+		if err != nil {
+			return err
+		}
 		s.say("%s: %.0f %s: p95 %.1f ms; %.0f a second hold below %.0f ms", profile.Name, p.Rate, p.Name, p.Steps[0].Latency.P95,
 			p.HoldsAt, p.LimitMs)
-		part.Guide = append(part.Guide, p.Promise)
 	}
 	return nil
+}
+
+// climb tries rates until the highest is found that holds, or an error ends it.
+func (s *session) climb(ctx context.Context, p *Promise, try func(context.Context, float64) (step, error)) error {
+	for {
+		rate, more := nextRate(p.Rate, p.Steps)
+		if !more {
+			return nil
+		}
+		done, err := try(ctx, rate)
+		if err != nil {
+			return err
+		}
+		p.Steps = append(p.Steps, done)
+		p.HoldsAt = highest(p.Steps)
+	}
+}
+
+// anew is a document with an id of its own for every i, also once there are no more words.
+func (s *session) anew(i int) word {
+	w := wordAt(s.data.base, i%s.data.base.Len())
+	w.ID = uint64(i)
+	return w
 }
 
 // tryRate is one rung. Rates count points or searches, calls may have several.
@@ -103,7 +118,7 @@ func (s *session) tryRate(ctx context.Context, p Promise, rate float64, do call)
 		return step{}, 0, err
 	}
 	done = step{
-		Rate: rate, Achieved: result.rate() * float64(p.PerCall), Failed: result.Failed, Latency: stat.LatencyOf(result.Times),
+		Rate: rate, Achieved: result.rate() * float64(p.PerCall), Failed: result.Failed, Latency: stat.LatencyOf(result.waited()),
 	}
 	done.Holds = holds(done, p.LimitMs)
 	return done, len(result.Times) + result.Failed, nil

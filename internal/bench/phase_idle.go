@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -61,7 +60,7 @@ func (s *session) idle(ctx context.Context, c *words, profile Profile) error {
 	if err := s.run(ctx, []*cell{among}); err != nil {
 		return err
 	}
-	alive, err := crowd.ask(ctx, s.options.APIKey)
+	alive, err := crowd.ask(ctx, s.options.Connection.APIKey)
 	if err != nil && result.FirstError == "" {
 		result.FirstError = err.Error()
 	}
@@ -104,14 +103,14 @@ func (s *session) openCrowd(ctx context.Context) (*crowd, error) {
 
 func (s *session) openOne(ctx context.Context) (*grpc.ClientConn, error) {
 	security := insecure.NewCredentials()
-	if s.options.TLS {
-		security = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+	if config := s.options.Connection.TLS; config != nil {
+		security = credentials.NewTLS(config)
 	}
 	connection, err := grpc.NewClient(s.server.target, grpc.WithTransportCredentials(security), grpc.WithIdleTimeout(0))
 	if err != nil {
 		return nil, err
 	}
-	if err := greet(ctx, connection, s.options.APIKey); err != nil {
+	if err := greet(ctx, connection, s.options.Connection.APIKey); err != nil {
 		_ = connection.Close()
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
@@ -29,70 +30,90 @@ type Ingested struct {
 // main is the collection that everything but comparisons runs on.
 const mainCollection = "main"
 
+// ingestion is what rounds of loading have come to: seconds, and milliseconds of processor time for a thousand points.
+type ingestion struct {
+	uploads, indexes, totals       []float64
+	clientCPU, serverCPU, indexCPU []float64
+	progress                       []look // of the last
+	graph                          Graph
+}
+
 // ingest loads the base as often as there are rounds, and waits for the graph in the last of them.
-func (s *session) ingest(ctx context.Context, profile Profile) error {
-	n := s.data.base.Len()
-	var uploads, indexes, totals, clientCPU, serverCPU, indexCPU []float64
-	var progress []look
-	var graph Graph
+func (s *session) ingest(ctx context.Context, profile Profile) (err error) {
 	rounds := s.options.Builds
 	if s.options.runs(PhaseIngest) {
 		rounds = max(rounds, s.options.Rounds)
 	}
-	for i := range rounds {
-		build := i >= rounds-s.options.Builds
-		c, err := fresh[word](ctx, s, mainCollection, profile, build)
-		if err != nil {
-			return err
-		}
-		s.calm(ctx)
-		progress = []look{}
-		options := vector.LoadOptions{Progress: func(done vector.LoadStats) {
-			progress = append(progress, look{Seconds: done.Upload.Seconds(), Points: uint64(done.Documents)})
-		}}
-		if build {
-			options.DeferIndexing = vector.DeferAuto
-		}
-		before, begin := s.cpu(), time.Now()
-		if _, err := c.Load(ctx, documents(s.data.base, n, wordAt), options); err != nil {
-			return err
-		}
-		if err := s.requireCount(ctx, mainCollection, n); err != nil {
-			return err
-		}
-		upload, used := time.Since(begin).Seconds(), s.cpu().since(before)
-		uploads = append(uploads, upload)
-		clientCPU = append(clientCPU, perThousand(used.client, n))
-		serverCPU = append(serverCPU, perThousand(used.server, n))
-		s.say("%s: ingest %d of %d: %d points in %.2f s", profile.Name, i+1, rounds, n, upload)
-		if !build {
-			continue
-		}
-		before = s.cpu()
-		graph, err = s.awaitGraph(ctx, mainCollection, func(l look) {
-			l.Seconds += upload
-			progress = append(progress, l)
-		})
-		if err != nil {
-			return err
-		}
-		indexes = append(indexes, graph.Seconds)
-		totals = append(totals, upload+graph.Seconds)
-		indexCPU = append(indexCPU, perThousand(s.cpu().since(before).server, n))
-		s.say("%s: graph of %d vectors in %.1f s", profile.Name, graph.IndexedVectors, graph.Seconds)
+	var all ingestion
+	for i := 0; i < rounds && err == nil; i++ {
+		s.say("%s: ingest %d of %d", profile.Name, i+1, rounds)
+		err = s.ingestOnce(ctx, profile, i >= rounds-s.options.Builds, &all)
 	}
 	part := s.report.profile(profile.Name)
-	part.Graph = graph
-	if !s.options.runs(PhaseIngest) {
+	part.Graph = all.graph
+	if s.options.runs(PhaseIngest) && len(all.uploads) > 0 {
+		part.Ingest = all.concluded(s.data.base.Len(), s.serverMiB())
+	}
+	return err
+}
+
+func (s *session) ingestOnce(ctx context.Context, profile Profile, build bool, all *ingestion) error {
+	n := s.data.base.Len()
+	c, err := fresh[word](ctx, s, mainCollection, profile, build)
+	if err != nil {
+		return err
+	}
+	s.calm(ctx)
+	all.progress = []look{}
+	options := vector.LoadOptions{Progress: func(done vector.LoadStats) {
+		all.progress = append(all.progress, look{Seconds: done.Upload.Seconds(), Points: uint64(done.Documents)})
+	}}
+	if build {
+		options.DeferIndexing = vector.DeferAuto
+	}
+	before, begin := s.cpu(), time.Now()
+	if _, err := c.Load(ctx, documents(s.data.base, n, wordAt), options); err != nil {
+		return err
+	}
+	if err := s.requireCount(ctx, mainCollection, n); err != nil {
+		return err
+	}
+	upload, used := time.Since(begin).Seconds(), s.cpu().since(before)
+	all.uploads = append(all.uploads, upload)
+	all.clientCPU = append(all.clientCPU, perThousand(used.client, n))
+	all.serverCPU = append(all.serverCPU, perThousand(used.server, n))
+	s.say("%s: %d points in %.2f s", profile.Name, n, upload)
+	if !build {
 		return nil
 	}
-	part.Ingest = &Ingested{
-		Upload: stat.SpreadOf(rates(n, uploads)), Total: stat.SpreadOf(rates(n, totals)),
-		UploadSeconds: stat.SpreadOf(uploads), IndexSeconds: stat.SpreadOf(indexes), TotalSeconds: stat.SpreadOf(totals),
-		ClientCPU: stat.SpreadOf(clientCPU), ServerCPU: stat.SpreadOf(serverCPU), ServerIndexCPU: stat.SpreadOf(indexCPU),
-		ServerMiB: s.serverMiB(), Progress: progress,
+	before = s.cpu()
+	graph, err := s.awaitGraph(ctx, mainCollection, func(l look) {
+		l.Seconds += upload
+		all.progress = append(all.progress, l)
+	})
+	if err != nil {
+		return err
 	}
+	all.graph = graph
+	all.indexes = append(all.indexes, graph.Seconds)
+	all.totals = append(all.totals, upload+graph.Seconds)
+	all.indexCPU = append(all.indexCPU, perThousand(s.cpu().since(before).server, n))
+	s.say("%s: graph of %d vectors in %.1f s", profile.Name, graph.IndexedVectors, graph.Seconds)
 	return nil
+}
+
+func (i ingestion) concluded(n int, serverMiB float64) *Ingested {
+	return &Ingested{
+		Upload: stat.SpreadOf(rates(n, i.uploads)), Total: stat.SpreadOf(rates(n, i.totals)),
+		UploadSeconds: stat.SpreadOf(i.uploads), IndexSeconds: stat.SpreadOf(i.indexes), TotalSeconds: stat.SpreadOf(i.totals),
+		ClientCPU: known(i.clientCPU), ServerCPU: known(i.serverCPU), ServerIndexCPU: known(i.indexCPU),
+		ServerMiB: serverMiB, Progress: i.progress,
+	}
+}
+
+// known leaves out what could not be read.
+func known(used []float64) stat.Spread {
+	return stat.SpreadOf(slices.DeleteFunc(slices.Clone(used), func(u float64) bool { return u == 0 }))
 }
 
 func (s *session) serverMiB() float64 {

@@ -150,13 +150,20 @@ type cell struct {
 	do       call
 	perCall  int // searches in a call
 	rates    []float64
+	p95s     []float64
 	times    []time.Duration
 	used     cpu
 	searches int
 }
 
-// run times all cells, round by round, so that whatever the machine does meanwhile falls on each of them.
+// run times all cells, round by round, so that whatever the machine does meanwhile falls on each of them. Where it ends before its time, the
+// cells have the rounds until then.
 func (s *session) run(ctx context.Context, cells []*cell) error {
+	defer func() {
+		for _, c := range cells {
+			c.finish()
+		}
+	}()
 	for range s.options.Rounds {
 		for _, c := range cells {
 			runtime.GC()
@@ -168,16 +175,26 @@ func (s *session) run(ctx context.Context, cells []*cell) error {
 			c.add(result, s.cpu().since(before))
 		}
 	}
-	for _, c := range cells {
-		c.finish()
-	}
 	return nil
+}
+
+// levels are those of the cells that have at least one round.
+func levels(cells []*cell) []Level {
+	var some []Level
+	for _, c := range cells {
+		if len(c.rates) > 0 {
+			some = append(some, c.level)
+		}
+	}
+	return some
 }
 
 func (c *cell) add(result timed, used cpu) {
 	per := max(1, c.perCall)
 	c.rates = append(c.rates, result.rate()*float64(per))
-	c.times = append(c.times, result.Times...)
+	times := result.waited()
+	c.p95s = append(c.p95s, stat.LatencyOf(times).P95)
+	c.times = append(c.times, times...)
 	c.searches += len(result.Times) * per
 	c.used.client += used.client
 	c.used.server += used.server
@@ -185,7 +202,7 @@ func (c *cell) add(result timed, used cpu) {
 }
 
 func (c *cell) finish() {
-	c.level.QPS, c.level.Latency = stat.SpreadOf(c.rates), stat.LatencyOf(c.times)
+	c.level.QPS, c.level.Latency, c.level.P95 = stat.SpreadOf(c.rates), stat.LatencyOf(c.times), stat.SpreadOf(c.p95s)
 	n := float64(max(c.searches, 1))
 	c.level.ClientCPU, c.level.ServerCPU = stat.Milliseconds(c.used.client)/n, stat.Milliseconds(c.used.server)/n
 }
@@ -222,14 +239,12 @@ func (s *session) sweep(ctx context.Context, c *words, profile Profile) error {
 			})
 		}
 	}
-	if err := s.run(ctx, cells); err != nil {
-		return err
+	err := s.run(ctx, cells)
+	part.Sweep = levels(cells)
+	for _, l := range part.Sweep {
+		s.say("%s: ef %d, %d clients: %.0f a second, p95 %.1f ms", profile.Name, l.EF, l.Clients, l.QPS.Median, l.Latency.P95)
 	}
-	for _, c := range cells {
-		part.Sweep = append(part.Sweep, c.level)
-		s.say("%s: ef %d, %d clients: %.0f a second, p95 %.1f ms", profile.Name, c.level.EF, c.level.Clients, c.level.QPS.Median, c.level.Latency.P95)
-	}
-	return nil
+	return err
 }
 
 // efs are the ones to sweep, the profile's own included.
@@ -250,7 +265,8 @@ func (p *ProfileReport) peak(ef int) (Level, bool) {
 	return best, best.QPS.Median > 0
 }
 
-// openLoopInFlight is how many calls of an open loop may be under way: as many as the most clients of a sweep.
+// openLoopInFlight is how many calls of an open loop may be under way: some more than the 100 clients of the largest closed loop, so that
+// it is the server that calls wait for.
 const openLoopInFlight = 128
 
 // atHalf asks at half the peak of the profile's ef, whether or not the answers have come.
@@ -323,11 +339,9 @@ func (s *session) filtered(ctx context.Context, c *words, profile Profile) error
 			},
 		})
 	}
-	if err := s.run(ctx, cells); err != nil {
+	err = s.run(ctx, cells)
+	if part.Filtered = levels(cells); err != nil {
 		return err
-	}
-	for _, c := range cells {
-		part.Filtered = append(part.Filtered, c.level)
 	}
 	best := slices.MaxFunc(part.Filtered, func(a, b Level) int { return cmp.Compare(a.QPS.Median, b.QPS.Median) })
 	s.say("%s: filtered: %.0f a second with %d clients, recall@10 %.4f", profile.Name, best.QPS.Median, best.Clients, best.Recall)

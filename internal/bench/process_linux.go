@@ -94,5 +94,5 @@ func processorModel() string {
 	return ""
 }
 
-// dieWithParent has the kernel end the server when the benchmark goes without cleaning up.
-func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// dieWithParent has the kernel end a process when the benchmark goes without cleaning up.
+func dieWithParent(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGKILL }

@@ -14,4 +14,4 @@ func processCPU(int) (time.Duration, error)           { return 0, errNoProc }
 func processMemory(int) (now, peak uint64, err error) { return 0, 0, errNoProc }
 func loadAverage() (float64, error)                   { return 0, errNoProc }
 func processorModel() string                          { return "" }
-func dieWithParent() *syscall.SysProcAttr             { return nil }
+func dieWithParent(*syscall.SysProcAttr)              {}

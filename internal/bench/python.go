@@ -13,13 +13,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qdrant-shepherd/shepherd/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/vectorfile"
 )
 
-// uploadScript uploads the base with the Python client and times that alone.
+// uploadSource uploads the base with the Python client and times that alone.
 //
 //go:embed upload.py
-var uploadScript []byte
+var uploadSource []byte
 
 // pythonTask is what the script reads.
 type pythonTask struct {
@@ -28,7 +28,7 @@ type pythonTask struct {
 	APIKey     string `json:"api_key,omitempty"`
 	Collection string `json:"collection"`
 	Fbin       string `json:"fbin"`
-	Words      string `json:"words"`
+	Words      string `json:"words,omitempty"` // without them points have no payload
 	Batch      int    `json:"batch"`
 	Parallel   int    `json:"parallel"`
 }
@@ -41,18 +41,36 @@ type pythonResult struct {
 	Start float64 `json:"start_seconds"`
 }
 
-// python prepares the contestant, and fails where there is no Python with qdrant-client.
-func (s *session) python(ctx context.Context) (func(context.Context) (leg, error), error) {
-	if s.options.TLS {
-		return nil, errors.New("it is only compared without TLS")
-	}
-	version, err := output(ctx, s.options.Python, "-c", "import importlib.metadata as m; import qdrant_client; print(m.version('qdrant-client'))")
+// python prepares the contestants, without and with payload. The bar is for points without payload: Python's own cost is that of the
+// vectors, and the server's for payload would hide it.
+func (s *session) python(n int) ([]*opponent, error) {
+	upload, err := s.uploadScript()
 	if err != nil {
-		return nil, fmt.Errorf("importing qdrant_client by %s: %w", s.options.Python, err)
+		return nil, err
 	}
-	s.report.Versions.Python = "qdrant-client " + version
+	theirs := fmt.Sprintf("Python %s, upload_points(batch_size=%d, parallel=%d), gRPC, its upload alone", s.report.Versions.Python,
+		pythonBatch, pythonParallel)
+	return []*opponent{{
+		Comparison: Comparison{Name: againstPython, Ours: fmt.Sprintf("Collection.Load, %d points without payload", n), Theirs: theirs},
+		ours: func(ctx context.Context) (leg, error) {
+			timed, _, err := ours(ctx, s, n, bareAt)
+			return timed, err
+		},
+		theirs: func(ctx context.Context) (leg, error) { return upload(ctx, false) },
+	}, {
+		Comparison: Comparison{Name: againstPython + "-payload", Ours: fmt.Sprintf("Collection.Load, %d points with payload", n), Theirs: theirs},
+		ours: func(ctx context.Context) (leg, error) {
+			timed, _, err := ours(ctx, s, n, wordAt)
+			return timed, err
+		},
+		theirs: func(ctx context.Context) (leg, error) { return upload(ctx, true) },
+	}}, nil
+}
+
+// uploadScript prepares the script, which the returned function runs.
+func (s *session) uploadScript() (func(ctx context.Context, payload bool) (leg, error), error) {
 	script := filepath.Join(s.files, "upload.py")
-	if err := os.WriteFile(script, uploadScript, 0o600); err != nil {
+	if err := os.WriteFile(script, uploadSource, 0o600); err != nil {
 		return nil, err
 	}
 	fbin, err := s.exportFbin()
@@ -71,21 +89,31 @@ func (s *session) python(ctx context.Context) (func(context.Context) (leg, error
 	if err != nil {
 		return nil, err
 	}
-	task, err := json.Marshal(pythonTask{
-		Host: host, Port: port, APIKey: s.options.APIKey, Collection: prefix + compareName, Fbin: fbin, Words: words,
+	task := pythonTask{
+		Host: host, Port: port, APIKey: s.options.Connection.APIKey, Collection: prefix + compareName, Fbin: fbin,
 		Batch: pythonBatch, Parallel: pythonParallel,
-	})
-	if err != nil {
-		return nil, err
 	}
-	return func(ctx context.Context) (leg, error) {
-		if _, err := fresh[word](ctx, s, compareName, profiles()["default"], false); err != nil {
+	return func(ctx context.Context, payload bool) (leg, error) {
+		task := task
+		if payload {
+			task.Words = words
+		}
+		input, err := json.Marshal(task)
+		if err != nil {
+			return leg{}, err
+		}
+		if payload {
+			_, err = fresh[word](ctx, s, compareName, profiles()["default"], false)
+		} else {
+			_, err = fresh[bare](ctx, s, compareName, profiles()["default"], false)
+		}
+		if err != nil {
 			return leg{}, err
 		}
 		s.calm(ctx)
 		before := s.server.cpu()
 		var result pythonResult
-		answer, err := run(ctx, bytes.NewReader(task), s.options.Python, script)
+		answer, err := run(ctx, bytes.NewReader(input), s.options.Python, script)
 		if err == nil {
 			err = json.Unmarshal([]byte(answer), &result)
 		}
@@ -105,18 +133,21 @@ func (s *session) python(ctx context.Context) (func(context.Context) (leg, error
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// exportFbin writes the base for other tools, once.
+// exportFbin writes the base for other tools, once and whole.
 func (s *session) exportFbin() (string, error) {
 	path := filepath.Join(s.files, "base.fbin")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	file, err := os.Create(path)
+	file, err := os.Create(path + ".part")
 	if err != nil {
 		return "", err
 	}
-	err = wink.WriteFbin(file, s.data.base.Vectors)
-	return path, errors.Join(err, file.Close())
+	err = vectorfile.WriteFbin(file, s.data.base.Vectors)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", fmt.Errorf("writing the base for other tools: %w", err)
+	}
+	return path, os.Rename(file.Name(), path)
 }
 
 // output runs a program and returns what it prints, without surrounding space.
@@ -131,9 +162,12 @@ func run(ctx context.Context, in *bytes.Reader, program string, arguments ...str
 	}
 	var out, complaints bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaints
-	if err := command.Run(); err != nil {
+	if err := runGroup(ctx, command); err != nil {
 		lines := strings.Split(strings.TrimSpace(complaints.String()), "\n")
-		return "", fmt.Errorf("%s: %w: %s", program, err, lines[len(lines)-1])
+		if last := lines[len(lines)-1]; last != "" {
+			return "", fmt.Errorf("%s: %w: %s", program, err, last)
+		}
+		return "", fmt.Errorf("%s: %w", program, err)
 	}
 	return strings.TrimSpace(out.String()), nil
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
@@ -49,18 +50,20 @@ type Versions struct {
 
 // Settings are the options of the run.
 type Settings struct {
-	Target       string   `json:"target,omitempty"`
-	Tier         string   `json:"tier"`
-	Profiles     []string `json:"profiles"`
-	Phases       []string `json:"phases"`
-	Against      []string `json:"against"`
-	Rounds       int      `json:"rounds"`
-	Builds       int      `json:"builds"`
-	Pairs        int      `json:"pairs"`
-	LevelSeconds float64  `json:"level_seconds"`
-	Shards       int      `json:"shards"`
-	Segments     int      `json:"segments"`
-	ThresholdKiB int      `json:"indexing_threshold_kib"`
+	Target   string   `json:"target,omitempty"`
+	Tier     string   `json:"tier"`
+	Profiles []string `json:"profiles"`
+	Phases   []string `json:"phases"`
+	Against  []string `json:"against"` // without those that are missing
+	// Missing are the opponents that --against all would have meant.
+	Missing      []Missing `json:"missing,omitempty"`
+	Rounds       int       `json:"rounds"`
+	Builds       int       `json:"builds"`
+	Pairs        int       `json:"pairs"`
+	LevelSeconds float64   `json:"level_seconds"`
+	Shards       int       `json:"shards"`
+	Segments     int       `json:"segments"`
+	ThresholdKiB int       `json:"indexing_threshold_kib"`
 }
 
 // ProfileReport is what was measured on the graph of one profile.
@@ -73,7 +76,7 @@ type ProfileReport struct {
 	Sweep    []Level   `json:"sweep,omitempty"`
 	OpenLoop *Level    `json:"open_loop,omitempty"`
 	Batch    *Batched  `json:"batch,omitempty"`
-	Filtered []Level   `json:"filtered,omitempty"` // by ef
+	Filtered []Level   `json:"filtered,omitempty"` // by number of clients
 	During   *During   `json:"during_ingest,omitempty"`
 	Idle     *Idle     `json:"idle,omitempty"`
 	Guide    []Promise `json:"guide,omitempty"`
@@ -87,11 +90,14 @@ type Level struct {
 	Rate    float64      `json:"rate,omitempty"`
 	QPS     stat.Spread  `json:"qps"`
 	Latency stat.Latency `json:"latency"` // of all rounds together
-	Failed  int          `json:"failed"`
-	Recall  float64      `json:"recall_at_10"`
-	// ClientCPU and ServerCPU are milliseconds of processor time for a query.
-	ClientCPU float64 `json:"client_cpu_ms"`
-	ServerCPU float64 `json:"server_cpu_ms"`
+	// P95 is the 95th percentile round by round, in milliseconds.
+	P95    stat.Spread `json:"p95_ms_by_round"`
+	Failed int         `json:"failed"`
+	// Recall is that of the graph that was searched: it is the same in all rounds.
+	Recall float64 `json:"recall_at_10"`
+	// ClientCPU and ServerCPU are milliseconds of processor time for a query; 0 where they could not be read or told apart.
+	ClientCPU float64 `json:"client_cpu_ms,omitempty"`
+	ServerCPU float64 `json:"server_cpu_ms,omitempty"`
 }
 
 // Bar is a figure and what it should be.
@@ -100,7 +106,9 @@ type Bar struct {
 	Wanted   string       `json:"wanted"`
 	Measured string       `json:"measured"`
 	Verdict  stat.Verdict `json:"verdict"`
-	// Note says under which load, or why it was not measured.
+	// Asked says that the run was to measure it.
+	Asked bool `json:"asked"`
+	// Note says under which load, or why there is no figure.
 	Note string `json:"note,omitempty"`
 }
 
@@ -114,13 +122,36 @@ func (r *Report) profile(name string) *ProfileReport {
 	return nil
 }
 
-// Missed are the bars that were measured and not reached.
-func (r *Report) Missed() []Bar {
-	var missed []Bar
+// Unmet are the bars that were asked for and not cleared: missed, or without a reliable figure, or without any. An opponent that "all" left
+// out because it is not there was not asked for.
+func (r *Report) Unmet() []Bar {
+	var unmet []Bar
 	for _, b := range r.Bars {
-		if b.Verdict == stat.Fail {
-			missed = append(missed, b)
+		if b.Asked && b.Verdict != stat.Pass {
+			unmet = append(unmet, b)
 		}
 	}
-	return missed
+	return unmet
+}
+
+// asked says whether a run was to meet an opponent.
+func (r *Report) asked(against string) bool {
+	return slices.Contains(r.Settings.Phases, PhaseCompare) && slices.Contains(r.Settings.Against, against)
+}
+
+// whyNot says why there is no figure.
+func (r *Report) whyNot(against string) string {
+	for _, m := range r.Settings.Missing {
+		if m.Opponent == against {
+			return m.Why
+		}
+	}
+	switch {
+	case !r.asked(against):
+		return "not asked for"
+	case r.Error != "":
+		return "the run ended before"
+	default:
+		return "no figure came of it; see the notes"
+	}
 }

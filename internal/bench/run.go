@@ -4,20 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime/pprof"
+	"slices"
+	"strconv"
 	"time"
+
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 )
 
 // Run measures. It returns the report also when it fails or is interrupted half-way, with what was measured until then; it is nil only if
 // nothing could begin. Collections and, where it started one, the server are gone when it returns.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
-		return nil, err
+		return nil, flags.UsageError{Err: err}
+	}
+	o.Profiles = unique(o.Profiles)
+	for _, directory := range []string{o.Out, o.Docs} { // now, and not when there is something to lose
+		if err := requireWritable(directory); err != nil {
+			return nil, err
+		}
 	}
 	s := &session{options: o, began: time.Now(), report: &Report{Started: time.Now().UTC().Truncate(time.Second)}}
 	var err error
-	if s.data, err = loadData(ctx, o.points(), o.Queries); err != nil {
+	if s.opponents, err = findOpponents(ctx, o); err != nil {
+		return nil, err
+	}
+	s.options.Against = s.opponents.names
+	for _, m := range s.opponents.missing {
+		s.note("not measured: against %s: %s", m.Opponent, m.Why)
+	}
+	if s.data, err = provideData(ctx, o); err != nil {
 		return nil, err
 	}
 	s.report.Data = s.data.info
@@ -54,10 +72,29 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 func provideServer(ctx context.Context, o Options) (*server, error) {
-	if o.Target != "" {
-		return &server{target: o.Target, pid: o.ServerPID}, nil
+	if o.Connection.Target == "" {
+		return startServer(ctx, o.ServerBinary)
 	}
-	return startServer(ctx, o.ServerBinary)
+	host, port, err := splitTarget(o.Connection.Target)
+	return &server{target: net.JoinHostPort(host, strconv.Itoa(port)), pid: o.ServerPID}, err
+}
+
+func provideData(ctx context.Context, o Options) (data, error) {
+	if o.rehearsal != nil {
+		return *o.rehearsal, nil
+	}
+	return loadData(ctx, o.points(), o.Queries)
+}
+
+// unique leaves the first of each.
+func unique(list []string) []string {
+	var kept []string
+	for _, s := range list {
+		if !slices.Contains(kept, s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
 }
 
 // profiled measures, with a profile of its own processor time if one is wanted.

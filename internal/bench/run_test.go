@@ -19,6 +19,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/internal/bench"
 	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
@@ -50,8 +51,9 @@ func TestATinyRun(t *testing.T) {
 	defer cancel()
 
 	out, progress, err := command(ctx, t, "--tier", "quick", "--points", "3000", "--queries", "200", "--rounds", "1", "--seconds", "0.4",
-		"--ef", "64", "--clients", "1,4", "--idle", "100", "--pairs", "2", "--against", "naive1,naive64,raw,raw-search,exact,bfb",
-		"--bfb", filepath.Join(directory, "there-is-no-bfb"), "--out", directory)
+		"--ef", "64", "--clients", "1,4", "--idle", "100", "--pairs", "2", "--against", "all",
+		"--bfb", filepath.Join(directory, "there-is-no-bfb"), "--python", filepath.Join(directory, "there-is-no-python"),
+		"--out", directory, "--docs", filepath.Join(directory, "docs"))
 	require.NoError(t, err, progress)
 	t.Log(progress)
 
@@ -65,7 +67,7 @@ func TestATinyRun(t *testing.T) {
 	require.NotNil(t, report.Create)
 	assert.Equal(t, 20, report.Create.Latency.N)
 
-	require.Len(t, report.Comparisons, 7, "two controls and five opponents; bfb is not there")
+	require.Len(t, report.Comparisons, 7, "two controls and five opponents; bfb and Python are not there")
 	for _, c := range report.Comparisons {
 		assert.Equal(t, 2, c.Speed.N, c.Name)
 		assert.Positive(t, c.Speed.Min, c.Name)
@@ -74,7 +76,8 @@ func TestATinyRun(t *testing.T) {
 			assert.Positive(t, c.ClientCPU.Median, c.Name)
 		}
 	}
-	assert.Contains(t, strings.Join(report.Notes, "\n"), "bfb")
+	assert.Contains(t, strings.Join(report.Notes, "\n"), "not measured: against bfb")
+	assert.FileExists(t, filepath.Join(directory, "docs", "benchmark.md"))
 	assert.Greater(t, speedAgainst(t, report, "naive1"), 3.0, "far below the bar, and far above what chance does")
 
 	require.Len(t, report.Profiles, 1)
@@ -116,7 +119,7 @@ func TestATinyRun(t *testing.T) {
 	assert.Contains(t, files, filepath.Join(directory, "report.md"))
 	pictures := 0
 	for _, file := range files {
-		if strings.HasSuffix(file, ".svg") {
+		if strings.HasSuffix(file, ".svg") && filepath.Dir(file) == directory {
 			pictures++
 			requireSVG(t, file)
 		}
@@ -265,11 +268,46 @@ func TestOptionsAreChecked(t *testing.T) {
 		"an ef below ten":    {[]string{"--ef", "5"}, "at least 10"},
 		"no clients":         {[]string{"--clients", "0"}, "--clients [0]"},
 		"too many queries":   {[]string{"--queries", "1001"}, "1 to 1000"},
+		"an odd target":      {[]string{"--target", "static:///a:1,b:1"}, "host:port"},
+		"TLS without target": {[]string{"--tls"}, "only with --target"},
+		"half a certificate": {[]string{"--target", "localhost:1", "--cert", "a.pem"}, "--cert and --key go together"},
+		"an argument":        {[]string{"quick"}, "vector bench"},
 		"a process too many": {[]string{"--server-pid", "1"}, "without --target"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := command(t.Context(), t, append([]string{"--server-binary", "/qdrant"}, c.arguments...)...)
 			require.ErrorContains(t, err, c.want)
+			require.ErrorAs(t, err, new(flags.UsageError), "it ends with 2")
 		})
+	}
+}
+
+// A run burdens the server that it measures, so that only the flag names one.
+func TestTheEnvironmentNamesNoTarget(t *testing.T) {
+	t.Setenv("QDRANT_TARGET", "production:6334")
+	t.Setenv("QDRANT_CA", filepath.Join(t.TempDir(), "authorities-of-production.pem"))
+	_, _, err := command(t.Context(), t, "--server-binary", "", "--out", t.TempDir())
+	require.ErrorContains(t, err, "there is no server")
+	require.NotContains(t, err.Error(), "authorities", "it is about the target that does not count")
+	_, _, err = command(t.Context(), t, "--target", "localhost:1", "--out", t.TempDir())
+	require.ErrorContains(t, err, "reading the authorities", "with a target it counts")
+}
+
+func TestARunEndsBeforeItBeginsWhereItsResultsHaveNoPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, flag := range []string{"--out", "--docs"} {
+		_, progress, err := command(t.Context(), t, "--server-binary", "/qdrant", "--out", t.TempDir(), flag, filepath.Join(file, "results"))
+		require.ErrorContains(t, err, "making a place for the report")
+		assert.Empty(t, progress, "nothing was begun")
+	}
+}
+
+func TestANamedOpponentHasToBeThere(t *testing.T) {
+	for _, name := range []string{"bfb", "python"} {
+		_, progress, err := command(t.Context(), t, "--server-binary", "/qdrant", "--out", t.TempDir(), "--against", "raw,"+name,
+			"--"+name, filepath.Join(t.TempDir(), "nowhere"))
+		require.ErrorContains(t, err, "--against "+name)
+		assert.Empty(t, progress, "nothing was begun")
 	}
 }

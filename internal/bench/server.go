@@ -75,7 +75,7 @@ func (s *server) start(ctx context.Context, binary string) error {
 		"QDRANT_INIT_FILE_PATH=" + filepath.Join(s.directory, ".initialized"),
 	}
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = dieWithParent()
+	command.SysProcAttr = ownGroup() // it is needed until what was made on it is gone
 	if err := command.Start(); err != nil {
 		return err
 	}

@@ -2,11 +2,11 @@ package bench
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -23,45 +23,43 @@ type session struct {
 	raw    *qdrant.Client
 	data   data
 	report *Report
-	began  time.Time
-	files  string // a directory for what other tools read, gone at the end
+	// opponents are those of the comparisons.
+	opponents opponents
+	began     time.Time
+	files     string // a directory for what other tools read, gone at the end
 }
 
-// rawConnections is how many connections go-client opens, as many as pkg/vector does by itself.
-const rawConnections = 1
-
 func (s *session) connect(ctx context.Context) error {
-	config := vector.Config{Target: s.server.target, APIKey: s.options.APIKey}
-	if s.options.TLS {
-		config.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
+	config := s.options.Connection
+	config.Target = s.server.target
 	var err error
 	if s.db, err = vector.Connect(ctx, config); err != nil {
 		return err
 	}
-	s.raw, err = connectRaw(s.server.target, s.options, rawConnections)
+	s.raw, err = connectRaw(config)
 	return err
 }
 
-// connectRaw makes a client with nothing added to it.
-func connectRaw(target string, o Options, connections uint) (*qdrant.Client, error) {
-	host, port, err := splitTarget(target)
+// connectRaw makes a client with nothing added to it, and with one connection, as pkg/vector has by itself.
+func connectRaw(c vector.Config) (*qdrant.Client, error) {
+	host, port, err := splitTarget(c.Target)
 	if err != nil {
 		return nil, err
 	}
-	config := &qdrant.Config{Host: host, Port: port, UseTLS: o.TLS, SkipCompatibilityCheck: true, PoolSize: connections}
-	if o.APIKey != "" {
-		config.Headers = map[string]string{"api-key": o.APIKey} // as APIKey it is warned about for each connection
+	config := &qdrant.Config{Host: host, Port: port, UseTLS: c.TLS != nil, TLSConfig: c.TLS, SkipCompatibilityCheck: true, PoolSize: 1}
+	if c.APIKey != "" {
+		config.Headers = map[string]string{"api-key": c.APIKey} // as APIKey it is warned about for each connection
 	}
 	client, err := qdrant.NewClient(config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", target, err)
+		return nil, fmt.Errorf("connecting to %s: %w", c.Target, err)
 	}
 	return client, nil
 }
 
+// splitTarget reads the targets that can be put for every client: of one host, as host:port, dns:///host:port or static:///host:port.
 func splitTarget(target string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(target)
+	host, text, err := net.SplitHostPort(strings.TrimPrefix(strings.TrimPrefix(target, "dns:///"), "static:///"))
 	if err == nil {
 		port, err = strconv.Atoi(text)
 	}

@@ -1,4 +1,4 @@
-"""Uploads words with their vectors by qdrant_client.upload_points over gRPC, and prints how long that alone took, as JSON.
+"""Uploads vectors, with their words as payload or without, by qdrant_client.upload_points over gRPC, and prints how long that alone took, as JSON.
 
 Building the points is not in the time. Starting the workers is, as it is within upload_points; how long that takes is printed beside it.
 """
@@ -23,11 +23,13 @@ def read_fbin(path):
 def main():
     task = json.load(sys.stdin)
     vectors = read_fbin(task["fbin"])
-    with open(task["words"], encoding="utf-8") as file:
-        words = json.load(file)
+    payloads = [None] * len(vectors)
+    if "words" in task:
+        with open(task["words"], encoding="utf-8") as file:
+            payloads = [{"word": word, "letter": word[:1], "length": len(word)} for word in json.load(file)]
     points = [
-        models.PointStruct(id=i, vector=vector, payload={"word": word, "letter": word[:1], "length": len(word)})
-        for i, (vector, word) in enumerate(zip(vectors, words))
+        models.PointStruct(id=i, vector=vector, payload=payload)
+        for i, (vector, payload) in enumerate(zip(vectors, payloads))
     ]
     client = QdrantClient(
         host=task["host"],

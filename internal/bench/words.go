@@ -81,13 +81,17 @@ func loadData(ctx context.Context, points, queries int) (data, error) {
 	if err != nil {
 		return data{}, err
 	}
-	d := data{base: loaded.Base, queries: loaded.Queries, truth: truth.Neighbours}
-	d.filtered = nearestByLetter(loaded)
-	d.info = DataInfo{
-		Set: wink.Name, Points: d.base.Len(), Dim: wink.Dim, Queries: d.queries.Len(), TruthKey: truth.Key,
-		TruthSeconds: truth.Took.Round(time.Millisecond).Seconds(),
+	return newData(loaded, truth), nil
+}
+
+func newData(loaded wink.Data, truth wink.Truth) data {
+	return data{
+		base: loaded.Base, queries: loaded.Queries, truth: truth.Neighbours, filtered: nearestByLetter(loaded),
+		info: DataInfo{
+			Set: wink.Name, Points: loaded.Base.Len(), Dim: wink.Dim, Queries: loaded.Queries.Len(), TruthKey: truth.Key,
+			TruthSeconds: truth.Took.Round(time.Millisecond).Seconds(),
+		},
 	}
-	return d, nil
 }
 
 // nearestByLetter compares each query with the words of its own letter only. Queries of one letter go together, so that each part of the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
@@ -19,8 +20,8 @@ type Process struct {
 	Env      func(string) string
 	In       io.Reader
 	Out, Err io.Writer
-	// Terminal says that Err is one, where a line can be written over.
-	Terminal bool
+	// Terminal says that Err is one, where a line can be written over, and InTerminal that In is one, where nobody has prepared anything.
+	Terminal, InTerminal bool
 	// More are sub-commands that live in packages of their own.
 	More []func() *cobra.Command
 }
@@ -32,13 +33,6 @@ const (
 	ExitUsage   = 2
 	ExitStopped = 130 // told to stop before the end, as shells have it
 )
-
-// usageError is a mistake in the command line or the environment.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // Run runs one sub-command and returns the process's exit code.
 func Run(ctx context.Context, version string, args []string, process Process) int {
@@ -53,7 +47,7 @@ func Run(ctx context.Context, version string, args []string, process Process) in
 	}
 	_, _ = fmt.Fprintln(process.Err, "vector:", err)
 	switch {
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(flags.UsageError)):
 		return ExitUsage
 	case ctx.Err() != nil:
 		return ExitStopped
@@ -70,13 +64,13 @@ func root(version string, process Process) *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("there is no sub-command %q; `vector --help` lists them", args[0])
+				return flags.Usage("there is no sub-command %q; `vector --help` lists them", args[0])
 			}
 			return cmd.Help()
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flags.UsageError{Err: err} })
 	for _, add := range []func(Process) *cobra.Command{loadCommand, queryCommand, inspectCommand} {
 		root.AddCommand(add(process))
 	}
@@ -84,7 +78,7 @@ func root(version string, process Process) *cobra.Command {
 		root.AddCommand(add())
 	}
 	root.AddCommand(&cobra.Command{
-		Use: "version", Short: "Print the version", Args: arguments(0, 0, "version"),
+		Use: "version", Short: "Print the version", Args: flags.Arguments(0, 0, "version"),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(process.Out, version)
 			return err
@@ -96,20 +90,20 @@ func root(version string, process Process) *cobra.Command {
 // settings are what a sub-command has when it runs.
 type settings struct {
 	process    Process
-	connection connection
-	flags      *flags
+	connection flags.Connection
+	flags      *flags.Set
 }
 
 // command is a sub-command with the flags of the connection: define names its own, run gets them read.
-func command(p Process, use, short string, args cobra.PositionalArgs, define func(*flags, *connection), run func(context.Context, *settings, []string) error) *cobra.Command {
+func command(p Process, use, short string, args cobra.PositionalArgs, define func(*flags.Set, *flags.Connection), run func(context.Context, *settings, []string) error) *cobra.Command {
 	s := &settings{process: p}
 	cmd := &cobra.Command{Use: use, Short: short, Args: args}
-	f := &flags{set: cmd.Flags()}
+	f := flags.Of(cmd.Flags())
 	define(f, &s.connection)
-	s.connection.define(f)
+	s.connection.Define(f, "localhost:6334")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := f.read(p.Env); err != nil {
-			return usageError{err}
+		if err := f.Read(p.Env); err != nil {
+			return err
 		}
 		s.flags = f
 		return run(cmd.Context(), s, args)
@@ -119,7 +113,7 @@ func command(p Process, use, short string, args cobra.PositionalArgs, define fun
 
 // connect reaches the cluster that the flags name.
 func (s *settings) connect(ctx context.Context) (*vector.DB, error) {
-	config, err := s.connection.config(s.process)
+	config, err := s.connection.Config(s.process.Env, s.process.Err)
 	if err != nil {
 		return nil, err
 	}
@@ -129,14 +123,4 @@ func (s *settings) connect(ctx context.Context) (*vector.DB, error) {
 // note tells a person something on the way.
 func (s *settings) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.process.Err, format+"\n", args...)
-}
-
-// arguments checks how many there are.
-func arguments(least, most int, use string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) < least || len(args) > most {
-			return usage("the command is used as `vector %s`", use)
-		}
-		return nil
-	}
 }

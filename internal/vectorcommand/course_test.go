@@ -3,10 +3,9 @@ package vectorcommand
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qdrant/go-client/qdrant"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/internal/vectorfile"
 	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 )
 
@@ -29,7 +30,8 @@ type desk struct {
 	target   string
 	env      map[string]string
 	in       string
-	terminal bool
+	input    io.Reader // in place of in
+	terminal bool      // both ways
 }
 
 // answer is what a command said.
@@ -52,7 +54,11 @@ func (d desk) runFor(ctx context.Context, args ...string) answer {
 		}
 		return d.env[name]
 	}
-	code := Run(ctx, "test", args, Process{Env: env, In: strings.NewReader(d.in), Out: &out, Err: screen, Terminal: d.terminal})
+	var in io.Reader = strings.NewReader(d.in)
+	if d.input != nil {
+		in = d.input
+	}
+	code := Run(ctx, "test", args, Process{Env: env, In: in, Out: &out, Err: screen, Terminal: d.terminal, InTerminal: d.terminal})
 	return answer{code, out.String(), screen.String()}
 }
 
@@ -95,14 +101,9 @@ func randomVectors(n, dimension int) [][]float32 {
 }
 
 func writeFBin(t *testing.T, path string, rows [][]float32) {
-	b := binary.LittleEndian.AppendUint32(nil, uint32(len(rows)))
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(rows[0])))
-	for _, row := range rows {
-		for _, x := range row {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-		}
-	}
-	require.NoError(t, os.WriteFile(path, b, 0o600))
+	var b bytes.Buffer
+	require.NoError(t, vectorfile.WriteFbin(&b, rows))
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
 }
 
 func writeLines(t *testing.T, path string, rows [][]float32) {
@@ -203,6 +204,8 @@ func refusals(d desk, dir string, rows [][]float32) {
 	t := d.t
 	numbers := filepath.Join(dir, "rows.fbin")
 	narrow, bad := filepath.Join(dir, "narrow.fbin"), filepath.Join(dir, "bad.jsonl")
+	empty := filepath.Join(dir, "empty.fbin")
+	require.NoError(t, os.WriteFile(empty, []byte{0, 0, 0, 0, 4, 0, 0, 0}, 0o600)) // of 4 dimensions, it says
 	writeFBin(t, narrow, randomVectors(3, 4))
 	writeLines(t, bad, rows)
 	file, err := os.OpenFile(bad, os.O_APPEND|os.O_WRONLY, 0)
@@ -221,13 +224,16 @@ func refusals(d desk, dir string, rows [][]float32) {
 		{[]string{"load", numbers, "--collection", "docs", "--vector-name", "image"}, ExitFailed, `it has no vector "image", only "text"`},
 		{[]string{"load", numbers, "--collection", "nothing", "--must-exist"}, ExitFailed, "opening collection nothing: "},
 		{[]string{"load", filepath.Join(dir, "missing.fbin"), "--collection", "plain"}, ExitFailed, "no such file"},
-		{[]string{"load", bad, "--collection", "bad"}, ExitFailed, "row 300 (id 301): 7 dimensions instead of 8; 300 rows are loaded: the same command continues there"},
+		{[]string{"load", bad, "--collection", "bad"}, ExitFailed, "row 300 (id 301): 7 dimensions instead of 8; 300 rows are loaded: repair the file, and the same command with --continue continues there"},
 		{[]string{"load", numbers}, ExitUsage, "say which collection: --collection NAME"},
 		{[]string{"load"}, ExitUsage, "the command is used as `vector load FILE --collection NAME`"},
 		{[]string{"load", numbers, "--collection", "x", "--distance", "cosinus"}, ExitUsage, `--distance: "cosinus" is none of cosine, dot, euclid, manhattan`},
 		{[]string{"load", numbers, "--collection", "x", "--index", "lang"}, ExitUsage, `--index: "lang" is not FIELD:KIND`},
 		{[]string{"load", numbers, "--collection", "x", "--format", "csv"}, ExitUsage, `--format: "csv" is none of`},
 		{[]string{"load", numbers, "--collection", "x", "--streams", "-1"}, ExitUsage, "must not be negative"},
+		{[]string{"load", numbers, "--collection", "x", "--batch-bytes", "33554433"}, ExitUsage, "--batch-bytes: 33554433 is more than 33554432"},
+		{[]string{"load", numbers, "--collection", "x", "--restart", "--continue"}, ExitUsage, "--restart and --continue contradict each other"},
+		{[]string{"load", empty, "--collection", "x"}, ExitFailed, "empty.fbin: it has no rows"},
 		{[]string{"load", numbers, "--collection", "x", "--nothing"}, ExitUsage, "unknown flag: --nothing"},
 		{[]string{"query", "plain"}, ExitUsage, "say what to search for"},
 		{[]string{"query", "plain", "--vector", "[1,null]"}, ExitUsage, "--vector: number 1 is none that a vector can have"},
@@ -251,6 +257,7 @@ func refusals(d desk, dir string, rows [][]float32) {
 		assert.Contains(t, a.err, c.err, "%v", c.args)
 		assert.Empty(t, a.out, "%v", c.args)
 	}
+	assert.Contains(t, d.run("inspect", "x").err, "not found", "what is refused creates nothing")
 	wrong := d
 	wrong.env = map[string]string{"QDRANT_API_KEY": "other"}
 	assert.Equal(t, ExitFailed, wrong.run("inspect").code)
@@ -311,13 +318,16 @@ func TestStoppedLoadContinues(t *testing.T) {
 			assert.Equal(t, kept.Acknowledged, stats.Earlier)
 			assert.Equal(t, len(rows)-kept.Acknowledged, stats.Rows, "what was acknowledged is not sent again")
 			assert.EqualValues(t, len(rows), stats.Points)
-			upserts := 0
-			for _, call := range cluster.Calls()[before:] {
-				if strings.HasSuffix(call.Method, "/Upsert") {
-					upserts++
+			assert.Equal(t, stats.Rows, stats.Batches)
+			first := uint64(kept.Acknowledged)
+			if strings.HasSuffix(name, "jsonl") {
+				first++ // ids from 1 on
+			}
+			for _, call := range cluster.Calls()[before:] { // of which the first may be the one that was under way when the load was stopped
+				if upsert, is := call.Request.(*qdrant.UpsertPoints); is {
+					assert.GreaterOrEqual(t, upsert.GetPoints()[0].GetId().GetNum(), first)
 				}
 			}
-			assert.Equal(t, stats.Rows, upserts)
 			assert.NoFileExists(t, path+"."+name+".progress")
 		})
 	}

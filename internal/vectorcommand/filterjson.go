@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -163,6 +165,10 @@ func readCondition(raw []byte, depth int) (vector.Filter, error) {
 	if err := strict(raw, &c); err != nil {
 		return vector.Filter{}, err
 	}
+	part, err := onlyPart(names)
+	if err != nil {
+		return vector.Filter{}, err
+	}
 	field := vector.Where(c.Key)
 	switch {
 	case c.IsEmpty != nil:
@@ -183,11 +189,36 @@ func readCondition(raw []byte, depth int) (vector.Filter, error) {
 	case c.ValuesCount != nil:
 		return field.Count(c.ValuesCount.Gte, c.ValuesCount.Lte), nil
 	case c.Match != nil:
+		var parts map[string]json.RawMessage
+		if err := json.Unmarshal(names[part], &parts); err != nil {
+			return vector.Filter{}, err
+		}
+		if _, err := onlyPart(parts); err != nil {
+			return vector.Filter{}, fmt.Errorf("%s of %q: %w", part, c.Key, err)
+		}
 		return c.match(field)
 	case c.Range != nil:
 		return c.within(field)
 	}
 	return vector.Filter{}, errors.New("it is no condition")
+}
+
+// onlyPart is the name of what a condition has besides its key. Of two parts the server takes one; here nothing is left out silently. Null
+// is the same as nothing.
+func onlyPart(names map[string]json.RawMessage) (part string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		switch {
+		case name == "key" || string(names[name]) == "null":
+		case part != "":
+			return "", fmt.Errorf("%s and %s are two conditions, and each needs an object of its own", part, name)
+		default:
+			part = name
+		}
+	}
+	if _, hasKey := names["key"]; hasKey && slices.Contains([]string{"is_empty", "is_null", "has_id", "has_vector", "nested"}, part) {
+		return "", fmt.Errorf("key has no place beside %s", part)
+	}
+	return part, nil
 }
 
 func (c conditionJSON) match(field vector.FilterField) (vector.Filter, error) {

@@ -206,8 +206,8 @@ func (p *filterParser) condition() (vector.Filter, error) {
 		}
 		return field.Is(value), err
 	case "~":
-		value, err := p.value()
-		return field.Text(fmt.Sprint(value)), err
+		text, err := p.operand() // as it is written: 0049 is no number here
+		return field.Text(text.text), err
 	case ">", ">=", "<", "<=":
 		bound, err := p.bound()
 		if err != nil {
@@ -237,13 +237,22 @@ func (p *filterParser) list() (values []any, err error) {
 	}
 }
 
-func (p *filterParser) value() (any, error) {
+// operand takes a token that can be a value.
+func (p *filterParser) operand() (filterToken, error) {
 	t := p.take()
+	if !t.quoted && (t.symbol || t.text == "") {
+		return t, fmt.Errorf("at %d: a value is missing", t.at)
+	}
+	return t, nil
+}
+
+func (p *filterParser) value() (any, error) {
+	t, err := p.operand()
+	if err != nil {
+		return nil, err
+	}
 	if t.quoted {
 		return t.text, nil
-	}
-	if t.symbol || t.text == "" {
-		return nil, fmt.Errorf("at %d: a value is missing", t.at)
 	}
 	switch t.text {
 	case "true":

@@ -15,13 +15,14 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 	"github.com/spf13/cobra"
 
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
 func inspectCommand(p Process) *cobra.Command {
 	output, use := "text", "inspect [COLLECTION]"
-	define := func(f *flags, _ *connection) { f.set.StringVar(&output, "output", "text", "text or json") }
-	cmd := command(p, use, "Show a collection: points, index, shards, settings, memory, and what is wrong", arguments(0, 1, use), define,
+	define := func(f *flags.Set, _ *flags.Connection) { f.StringVar(&output, "output", "text", "text or json") }
+	cmd := command(p, use, "Show a collection: points, index, shards, settings, memory, and what is wrong", flags.Arguments(0, 1, use), define,
 		func(ctx context.Context, s *settings, args []string) error { return inspect(ctx, s, args, output) })
 	cmd.Long = "Show a collection: points, index, segments, shards and replicas, settings, payload indexes, an estimate of its memory, and what is\n" +
 		"wrong with it. Memory is that of all points with all vectors,\n" +
@@ -30,7 +31,7 @@ func inspectCommand(p Process) *cobra.Command {
 }
 
 func inspect(ctx context.Context, s *settings, args []string, output string) (err error) {
-	if _, err := oneOf("output", output, choice[bool]{"text", true}, choice[bool]{"json", true}); err != nil {
+	if _, err := flags.OneOf("output", output, flags.Word("text", true), flags.Word("json", true)); err != nil {
 		return err
 	}
 	db, err := s.connect(ctx)

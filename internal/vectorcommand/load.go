@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 	"github.com/qdrant-shepherd/shepherd/internal/vectorfile"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
@@ -33,44 +34,49 @@ type load struct {
 	format    string
 	noPayload bool
 
-	streams, maxStreams, batchBytes int
-	allowDuplicates, restart, wait  bool
-	deferIndex, progressFile        string
-	output                          string
+	streams, maxStreams, batchBytes         int
+	allowDuplicates, restart, changed, wait bool
+	deferIndex, progressFile                string
+	output                                  string
 }
+
+// mostBatchBytes is what vector.LoadOptions takes.
+const mostBatchBytes = 32 << 20
 
 func loadCommand(p Process) *cobra.Command {
 	l := &load{}
 	use := "load FILE --collection NAME"
-	cmd := command(p, use, "Load a file of vectors (fbin, npy, jsonl, parquet) into a collection", arguments(1, 1, use), l.define, l.run)
+	cmd := command(p, use, "Load a file of vectors (fbin, npy, jsonl, parquet) into a collection", flags.Arguments(1, 1, use), l.define, l.run)
 	cmd.Long = "Load a file of vectors into a collection, which is created if it is not there.\n\n" +
-		"A load that is stopped or fails keeps how far it came beside the file; the same command continues from there. Rows of fbin and npy\n" +
-		"have their number as id; jsonl and parquet have a column of ids and one of vectors, and all others become payload."
+		"A load that is stopped or fails keeps how far it came beside the file; the same command continues from there, with --continue also\n" +
+		"where FILE has been repaired meanwhile. Rows of fbin and npy have their number as id; jsonl and parquet have a column of ids and one of vectors,\n" +
+		"and all others become payload."
 	return cmd
 }
 
-func (l *load) define(f *flags, c *connection) {
+func (l *load) define(f *flags.Set, c *flags.Connection) {
 	l.target.define(f)
-	c.profileFlag(f, "the graph of a collection that is created: development (m 48, ef_construct 512) or production (64, 1024); without it as the server is configured")
+	c.DefineProfile(f, "the graph of a collection that is created: development (m 48, ef_construct 512) or production (64, 1024); without it as the server is configured")
 
-	f.set.StringVar(&l.format, "format", "", "fbin, npy, jsonl or parquet, if the file's name does not tell")
-	f.set.StringVar(&l.file.IDColumn, "id-column", "id", "jsonl, parquet: the column of the ids")
-	f.set.StringVar(&l.file.VectorColumn, "vector-column", "vector", "jsonl, parquet: the column of the vectors")
-	f.set.StringSliceVar(&l.file.Payload, "payload", nil, "jsonl, parquet: the columns that become payload, separated by commas; without it all others")
-	f.set.BoolVar(&l.noPayload, "no-payload", false, "jsonl, parquet: no column becomes payload")
-	f.set.BoolVar(&l.file.Number, "number", false, "jsonl, parquet: number the rows instead of reading ids")
-	f.set.Uint64Var(&l.file.FirstID, "first-id", 0, "where rows are numbered: the id of the first one")
-	f.set.BoolVar(&l.file.NameIDs, "name-ids", false, "make a UUID of an id that is neither a number nor a UUID, and keep its text in the payload")
+	f.StringVar(&l.format, "format", "", "fbin, npy, jsonl or parquet, if the file's name does not tell")
+	f.StringVar(&l.file.IDColumn, "id-column", "id", "jsonl, parquet: the column of the ids")
+	f.StringVar(&l.file.VectorColumn, "vector-column", "vector", "jsonl, parquet: the column of the vectors")
+	f.StringSliceVar(&l.file.Payload, "payload", nil, "jsonl, parquet: the columns that become payload, separated by commas; without it all others")
+	f.BoolVar(&l.noPayload, "no-payload", false, "jsonl, parquet: no column becomes payload")
+	f.BoolVar(&l.file.Number, "number", false, "jsonl, parquet: number the rows instead of reading ids")
+	f.Uint64Var(&l.file.FirstID, "first-id", 0, "where rows are numbered: the id of the first one")
+	f.BoolVar(&l.file.NameIDs, "name-ids", false, "make a UUID of an id that is neither a number nor a UUID, and keep its text in the payload")
 
-	f.set.IntVar(&l.streams, "streams", 0, "requests under way at once at first; 0 means two for each peer")
-	f.set.IntVar(&l.maxStreams, "max-streams", 0, "requests under way at once at most; 0 means --streams")
-	f.set.IntVar(&l.batchBytes, "batch-bytes", 0, "size of a request; 0 means 512 KiB")
-	f.set.BoolVar(&l.allowDuplicates, "allow-duplicates", false, "let a row replace an earlier one with the same id")
-	f.set.StringVar(&l.deferIndex, "defer-index", "auto", "put indexing off until all is loaded: never, auto (if the collection is empty) or always")
-	f.set.BoolVar(&l.wait, "wait", false, "wait until the index is built")
-	f.set.BoolVar(&l.restart, "restart", false, "begin at the first row, wherever an earlier load stopped")
-	f.set.StringVar(&l.progressFile, "progress-file", "", "where it is kept how far the load came; without it beside FILE")
-	f.set.StringVar(&l.output, "output", "text", "text or json, of the summary")
+	f.IntVar(&l.streams, "streams", 0, "requests under way at once at first; 0 means two for each peer, and one with --allow-duplicates")
+	f.IntVar(&l.maxStreams, "max-streams", 0, "requests under way at once at most; 0 means --streams")
+	f.IntVar(&l.batchBytes, "batch-bytes", 0, "size of a request, at most 32 MiB; 0 means 512 KiB")
+	f.BoolVar(&l.allowDuplicates, "allow-duplicates", false, "let a row replace an earlier one with the same id; which is the last is only certain with one stream, which --streams and --max-streams can change")
+	f.StringVar(&l.deferIndex, "defer-index", "auto", "put indexing off until all is loaded: never, auto (if the collection is empty) or always")
+	f.BoolVar(&l.wait, "wait", false, "wait until the index is built")
+	f.BoolVar(&l.restart, "restart", false, "begin at the first row, wherever an earlier load stopped")
+	f.BoolVar(&l.changed, "continue", false, "go on behind the rows that are loaded although FILE has changed since, as when a bad row was repaired")
+	f.StringVar(&l.progressFile, "progress-file", "", "where it is kept how far the load came; without it beside FILE")
+	f.StringVar(&l.output, "output", "text", "text or json, of the summary")
 }
 
 func (l *load) run(ctx context.Context, s *settings, args []string) (err error) {
@@ -90,7 +96,7 @@ func (l *load) run(ctx context.Context, s *settings, args []string) (err error) 
 	if err != nil {
 		return err
 	}
-	if options.Skip, err = record.resume(l.restart); err != nil {
+	if options.Skip, err = record.resume(l.restart, l.changed); err != nil {
 		return err
 	}
 	db, err := s.connect(ctx)
@@ -102,42 +108,59 @@ func (l *load) run(ctx context.Context, s *settings, args []string) (err error) 
 	if err != nil {
 		return err
 	}
-	if created && options.Skip > 0 {
-		s.note("collection %s was not there any more: beginning at the first row", l.target.collection)
-		options.Skip = 0
+	if options.Skip > 0 {
+		lost := "was not there any more"
+		if !created {
+			if lost, err = lostRows(ctx, db, collection, file, options.Skip); err != nil {
+				return err
+			}
+		}
+		if lost != "" {
+			s.note("collection %s %s: beginning at the first row", l.target.collection, lost)
+			options.Skip = 0
+		}
 	}
 	return l.load(ctx, s, collection, file, record, options)
 }
 
 // check is about flags that contradict themselves or each other.
 func (l *load) check(s *settings) (o vector.LoadOptions, err error) {
-	if _, err := oneOf("output", l.output, choice[bool]{"text", true}, choice[bool]{"json", true}); err != nil {
+	if _, err := flags.OneOf("output", l.output, flags.Word("text", true), flags.Word("json", true)); err != nil {
 		return o, err
 	}
 	if l.format != "" {
 		l.file.Format = vectorfile.Format(l.format)
 		if !slices.Contains(vectorfile.Formats(), l.file.Format) {
-			return o, usage("--format: %q is none of fbin, npy, jsonl, parquet", l.format)
+			return o, flags.Usage("--format: %q is none of fbin, npy, jsonl, parquet", l.format)
 		}
 	}
 	if l.noPayload {
 		if len(l.file.Payload) > 0 {
-			return o, usage("--payload and --no-payload contradict each other")
+			return o, flags.Usage("--payload and --no-payload contradict each other")
 		}
 		l.file.Payload = []string{}
 	}
-	if _, err := s.connection.config(s.process); err != nil {
+	if _, err := s.connection.Config(s.process.Env, s.process.Err); err != nil {
 		return o, err
 	}
-	if err := l.target.check(s.connection.profile); err != nil {
+	if err := l.target.check(s.connection.Profile); err != nil {
 		return o, err
 	}
 	o = vector.LoadOptions{BatchBytes: l.batchBytes, Streams: l.streams, MaxStreams: l.maxStreams, AllowDuplicates: l.allowDuplicates}
 	if l.streams < 0 || l.maxStreams < 0 || l.batchBytes < 0 {
-		return o, usage("--streams, --max-streams and --batch-bytes must not be negative")
+		return o, flags.Usage("--streams, --max-streams and --batch-bytes must not be negative")
 	}
-	o.DeferIndexing, err = oneOf("defer-index", l.deferIndex,
-		choice[vector.Deferral]{"auto", vector.DeferAuto}, choice[vector.Deferral]{"never", vector.DeferNever}, choice[vector.Deferral]{"always", vector.DeferAlways})
+	if l.batchBytes > mostBatchBytes {
+		return o, flags.Usage("--batch-bytes: %d is more than %d", l.batchBytes, mostBatchBytes)
+	}
+	if l.allowDuplicates && l.streams == 0 {
+		o.Streams = 1 // several may change the order
+	}
+	if l.restart && l.changed {
+		return o, flags.Usage("--restart and --continue contradict each other")
+	}
+	o.DeferIndexing, err = flags.OneOf("defer-index", l.deferIndex,
+		flags.Word("auto", vector.DeferAuto), flags.Word("never", vector.DeferNever), flags.Word("always", vector.DeferAlways))
 	return o, err
 }
 
@@ -156,7 +179,7 @@ func (l *load) record(s *settings, path string, file *vectorfile.File) (*record,
 	if where == "" {
 		where = fmt.Sprintf("%s.%s.progress", path, strings.ReplaceAll(l.target.collection, string(filepath.Separator), "_"))
 	}
-	return newRecord(where, path, s.connection.target, l.target.collection, reading)
+	return newRecord(where, path, s.connection.Target, l.target.collection, reading)
 }
 
 func (l *load) load(ctx context.Context, s *settings, c *vector.Collection[document], file *vectorfile.File, record *record, o vector.LoadOptions) error {
@@ -178,16 +201,14 @@ func (l *load) load(ctx context.Context, s *settings, c *vector.Collection[docum
 	if err != nil {
 		return l.stopped(ctx, err, record)
 	}
-	if err := record.remove(); err != nil {
-		return err
-	}
+	removed := record.remove()
 	if l.wait {
 		s.note("waiting until the index of collection %s is built", l.target.collection)
 		if _, err := c.AwaitIndexed(ctx); err != nil {
-			return err
+			return errors.Join(err, removed)
 		}
 	}
-	return l.summary(ctx, s, c, o.Skip, stats)
+	return errors.Join(l.summary(ctx, s, c, o.Skip, stats), removed)
 }
 
 // stopped tells how far the load came, and how to go on.
@@ -196,20 +217,59 @@ func (l *load) stopped(ctx context.Context, err error, record *record) error {
 	if !is {
 		return err
 	}
-	acknowledged := failed.Stats.Acknowledged
-	next := "the same command continues there, with --restart it begins anew"
+	acknowledged, why := failed.Stats.Acknowledged, cause(ctx, failed.Err)
+	same, instead := "the same command", ""
+	if l.restart {
+		same, instead = "the same command without --restart", " instead of --restart"
+	}
+	if errors.As(err, new(*vector.CountError)) {
+		// What is missing may be any row, so that none can be skipped.
+		again := "the same command loads everything again"
+		if removeErr := record.remove(); removeErr != nil {
+			again = "with --restart " + again
+		}
+		return fmt.Errorf("loading into collection %s: %w: %s", l.target.collection, why, again)
+	}
+	next := same + " continues there"
+	if !l.restart {
+		next += ", with --restart it begins anew"
+	}
+	if errors.As(err, new(*vectorfile.RowError)) || errors.As(err, new(*vector.DocumentError)) {
+		next = "repair the file, and the same command with --continue" + instead + " continues there"
+	}
 	if saveErr := record.save(acknowledged); record == nil || saveErr != nil {
 		next = "how far it came is not kept: the next load begins anew"
-	}
-	why := failed.Err
-	if ctx.Err() != nil {
-		why = errors.New("stopped")
 	}
 	if failed.Stats.Phase == vector.LoadUploading {
 		return fmt.Errorf("loading into collection %s: %w; %s rows are loaded: %s", l.target.collection, why, count(int64(acknowledged)), next)
 	}
-	return fmt.Errorf("loading into collection %s: %w; all %s rows are sent, and it is not known whether searches find them: the same command waits for that again",
-		l.target.collection, why, count(int64(acknowledged)))
+	return fmt.Errorf("loading into collection %s: %w; all %s rows are sent, and it is not known whether searches find them: %s waits for that again",
+		l.target.collection, why, count(int64(acknowledged)), same)
+}
+
+// cause is why a load ended. Of one that was told to stop it is what went wrong besides, such as putting indexing back.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if besides := besidesStopping(ctx, err); besides != nil {
+		return fmt.Errorf("stopped: %w", besides)
+	}
+	return errors.New("stopped")
+}
+
+func besidesStopping(ctx context.Context, err error) error {
+	if several, is := err.(interface{ Unwrap() []error }); is { //nolint:errorlint // what is inside of each is not of interest
+		var list []error
+		for _, one := range several.Unwrap() {
+			list = append(list, besidesStopping(ctx, one))
+		}
+		return errors.Join(list...)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) {
+		return nil
+	}
+	return err
 }
 
 // loaded is the summary as JSON has it.
@@ -236,7 +296,7 @@ func (l *load) summary(ctx context.Context, s *settings, c *vector.Collection[do
 	}
 	if l.output == "json" {
 		return json.NewEncoder(s.process.Out).Encode(loaded{
-			Collection: c.Name(), Rows: stats.Documents, Earlier: earlier, Points: stats.Points, Indexed: info.IndexedVectors, Bytes: stats.Bytes,
+			Collection: c.Name(), Rows: stats.Documents, Earlier: earlier, Points: stats.Points, Indexed: info.Indexed, Bytes: stats.Bytes,
 			Batches: stats.Batches, Rejected: stats.Rejected, Streams: stats.Streams, Deferred: stats.Deferred,
 			Upload: stats.Upload.Seconds(), Apply: stats.Apply.Seconds(), Rate: stats.Rate(),
 		})
@@ -249,7 +309,7 @@ func (l *load) summary(ctx context.Context, s *settings, c *vector.Collection[do
 	if stats.Rejected > 0 {
 		fmt.Fprintf(&b, "the server rejected %s requests, which were sent again; %d streams at last\n", count(int64(stats.Rejected)), stats.Streams)
 	}
-	fmt.Fprintf(&b, "collection %s has %s points, %s vectors are indexed so far\n", c.Name(), count(int64(stats.Points)), count(int64(info.IndexedVectors)))
+	fmt.Fprintf(&b, "collection %s has %s points, %s vectors are indexed so far\n", c.Name(), count(int64(stats.Points)), count(int64(info.Indexed)))
 	_, err = s.process.Out.Write([]byte(b.String()))
 	return err
 }

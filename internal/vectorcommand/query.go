@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
@@ -24,46 +25,46 @@ type query struct {
 	exact, withVectors, noPayload            bool
 	threshold                                float64
 	payload                                  []string
-	flags                                    *flags
+	flags                                    *flags.Set
 }
 
 func queryCommand(p Process) *cobra.Command {
 	q := &query{}
 	use := "query COLLECTION"
-	cmd := command(p, use, "Search a collection", arguments(1, 1, use), q.define, q.run)
+	cmd := command(p, use, "Search a collection", flags.Arguments(1, 1, use), q.define, q.run)
 	cmd.Long = "Search a collection for what is nearest to --vector, to the point --like, or to a vector on standard input.\n\n" +
 		"A filter is JSON as in Qdrant's REST API, or the short form\n\n" +
 		"  lang = en and year >= 2020 and not (tags in [draft, old] or title ~ \"two words\")"
 	return cmd
 }
 
-func (q *query) define(f *flags, c *connection) {
+func (q *query) define(f *flags.Set, c *flags.Connection) {
 	q.flags = f
-	c.profileFlag(f, "how wide searches are without --ef: development (256) or production (512, the default)")
-	f.set.StringVar(&q.vector, "vector", "", "the vector to search for, as JSON: '[0.1, 0.2, …]'; without it and --like it is read from standard input")
-	f.set.StringVar(&q.like, "like", "", "id of a point; what is nearest to it is found, without the point itself")
-	f.set.StringVar(&q.vectorName, "vector-name", "", "the name of the vector in the collection; without it the unnamed or the only one")
-	f.set.StringVar(&q.filter, "filter", "", "what hits must match")
-	f.set.IntVar(&q.limit, "limit", 10, "number of hits")
-	f.set.IntVar(&q.offset, "offset", 0, "number of hits to leave out before")
-	f.set.IntVar(&q.ef, "ef", 0, "candidates that the search keeps (hnsw_ef); 0 leaves it to the profile")
-	f.set.BoolVar(&q.exact, "exact", false, "compare all vectors, without the graph")
-	f.set.Float64Var(&q.threshold, "threshold", 0, "leave out hits of a worse score")
-	f.set.StringSliceVar(&q.payload, "payload", nil, "payload fields to show, separated by commas; without it all")
-	f.set.BoolVar(&q.noPayload, "no-payload", false, "show no payload")
-	f.set.BoolVar(&q.withVectors, "with-vectors", false, "show the hits' vectors")
-	f.set.StringVar(&q.output, "output", "table", "table or json")
+	c.DefineProfile(f, "how wide searches are without --ef: development (256) or production (512, the default)")
+	f.StringVar(&q.vector, "vector", "", "the vector to search for, as JSON: '[0.1, 0.2, …]'; without it and --like it is read from standard input")
+	f.StringVar(&q.like, "like", "", "id of a point; what is nearest to it is found, without the point itself")
+	f.StringVar(&q.vectorName, "vector-name", "", "the name of the vector in the collection; without it the unnamed or the only one")
+	f.StringVar(&q.filter, "filter", "", "what hits must match")
+	f.IntVar(&q.limit, "limit", 10, "number of hits")
+	f.IntVar(&q.offset, "offset", 0, "number of hits to leave out before")
+	f.IntVar(&q.ef, "ef", 0, "candidates that the search keeps (hnsw_ef); 0 leaves it to the profile")
+	f.BoolVar(&q.exact, "exact", false, "compare all vectors, without the graph")
+	f.Float64Var(&q.threshold, "threshold", 0, "leave out hits of a worse score")
+	f.StringSliceVar(&q.payload, "payload", nil, "payload fields to show, separated by commas; without it all")
+	f.BoolVar(&q.noPayload, "no-payload", false, "show no payload")
+	f.BoolVar(&q.withVectors, "with-vectors", false, "show the hits' vectors")
+	f.StringVar(&q.output, "output", "table", "table or json")
 }
 
 func (q *query) run(ctx context.Context, s *settings, args []string) (err error) {
-	if _, err := oneOf("output", q.output, choice[bool]{"table", true}, choice[bool]{"json", true}); err != nil {
+	if _, err := flags.OneOf("output", q.output, flags.Word("table", true), flags.Word("json", true)); err != nil {
 		return err
 	}
 	options, err := q.options()
 	if err != nil {
 		return err
 	}
-	nearest, err := q.nearest(s.process.In)
+	nearest, err := q.nearest(ctx, s.process)
 	if err != nil {
 		return err
 	}
@@ -91,55 +92,74 @@ func (q *query) run(ctx context.Context, s *settings, args []string) (err error)
 }
 
 // nearest is what is searched for.
-func (q *query) nearest(in io.Reader) (vector.Query, error) {
+func (q *query) nearest(ctx context.Context, p Process) (vector.Query, error) {
 	if q.like != "" {
 		if q.vector != "" {
-			return nil, usage("--vector and --like contradict each other")
+			return nil, flags.Usage("--vector and --like contradict each other")
 		}
 		id, err := vector.ParseID(q.like)
 		if err != nil {
-			return nil, usage("--like: %w", err)
+			return nil, flags.Usage("--like: %w", err)
 		}
 		return vector.NearestID(id), nil
 	}
 	where, text := "--vector", q.vector
 	if text == "" {
 		where = "standard input"
-		// 65,536 dimensions take about 1 MB.
-		content, err := io.ReadAll(io.LimitReader(in, 8<<20))
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", where, err)
+		if !p.InTerminal {
+			content, err := readAll(ctx, p.In)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s: %w", where, err)
+			}
+			text = strings.TrimSpace(string(content))
 		}
-		if text = strings.TrimSpace(string(content)); text == "" {
-			return nil, usage("say what to search for: --vector '[…]', --like ID, or a vector on standard input")
+		if text == "" {
+			return nil, flags.Usage("say what to search for: --vector '[…]', --like ID, or a vector on standard input")
 		}
 	}
 	var numbers []*float64 // pointers tell null from 0
 	if err := json.Unmarshal([]byte(text), &numbers); err != nil {
-		return nil, usage("%s is no list of numbers: %w", where, err)
+		return nil, flags.Usage("%s is no list of numbers: %w", where, err)
 	}
 	v := make([]float32, len(numbers))
 	for i, x := range numbers {
 		if x == nil || math.Abs(*x) > math.MaxFloat32 {
-			return nil, usage("%s: number %d is none that a vector can have", where, i)
+			return nil, flags.Usage("%s: number %d is none that a vector can have", where, i)
 		}
 		v[i] = float32(*x)
 	}
 	if len(v) == 0 {
-		return nil, usage("%s is empty", where)
+		return nil, flags.Usage("%s is empty", where)
 	}
 	return vector.Nearest(v), nil
 }
 
+// readAll reads a vector's text, or until ctx is over. The reader then may still be read from, by a goroutine that ends with it.
+func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
+	var content []byte
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		content, err = io.ReadAll(io.LimitReader(in, 8<<20)) // 65,536 dimensions take about 1 MB
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-read:
+		return content, err
+	}
+}
+
 func (q *query) options() ([]vector.Option, error) {
 	if q.limit < 1 || q.offset < 0 || q.ef < 0 {
-		return nil, usage("--limit must be positive, and --offset and --ef must not be negative")
+		return nil, flags.Usage("--limit must be positive, and --offset and --ef must not be negative")
 	}
 	options := []vector.Option{vector.Limit(q.limit), vector.Offset(q.offset)}
 	if q.filter != "" {
 		filter, err := parseFilter(q.filter)
 		if err != nil {
-			return nil, usage("--filter: %w", err)
+			return nil, flags.Usage("--filter: %w", err)
 		}
 		options = append(options, filter)
 	}
@@ -149,12 +169,12 @@ func (q *query) options() ([]vector.Option, error) {
 	if q.exact {
 		options = append(options, vector.Exact())
 	}
-	if len(q.flags.given("threshold")) > 0 {
+	if len(q.flags.Given("threshold")) > 0 {
 		options = append(options, vector.Threshold(float32(q.threshold)))
 	}
 	switch {
 	case q.noPayload && len(q.payload) > 0:
-		return nil, usage("--payload and --no-payload contradict each other")
+		return nil, flags.Usage("--payload and --no-payload contradict each other")
 	case q.noPayload:
 		options = append(options, vector.WithoutPayload())
 	case len(q.payload) > 0:
@@ -180,7 +200,7 @@ func (q *query) using(ctx context.Context, c *vector.Collection[document]) ([]ve
 		return nil, nil
 	}
 	if len(vectors) > 1 {
-		return nil, usage("collection %s has no unnamed vector: name one of %s with --vector-name", c.Name(), quoted(vectors))
+		return nil, flags.Usage("collection %s has no unnamed vector: name one of %s with --vector-name", c.Name(), quoted(vectors))
 	}
 	return []vector.Option{vector.Using(slices.Collect(maps.Keys(vectors))[0])}, nil
 }

@@ -48,8 +48,9 @@ func newRecord(path, file, target, collection string, reading map[string]string)
 	}}, nil
 }
 
-// resume is how many rows an earlier load of the same has loaded. What belongs to another load is an error, unless that is given up.
-func (r *record) resume(restart bool) (int, error) {
+// resume is how many rows an earlier load of the same has loaded. What belongs to another load is an error, unless that is given up by
+// restart, or has loaded nothing. With changed the file may have another size and time than it had.
+func (r *record) resume(restart, changed bool) (int, error) {
 	if restart {
 		return 0, nil
 	}
@@ -60,14 +61,24 @@ func (r *record) resume(restart bool) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading how far an earlier load came: %w", err)
 	}
-	var was progress
+	was := progress{Acknowledged: -1}
 	if err := json.Unmarshal(content, &was); err != nil || was.Acknowledged < 0 {
 		return 0, fmt.Errorf("%s does not say how far an earlier load came; --restart begins anew", r.path)
 	}
-	if differences := was.differences(r.is); len(differences) > 0 {
-		return 0, fmt.Errorf("%s is of another load (%s); --restart begins anew", r.path, strings.Join(differences, ", "))
+	if was.Acknowledged == 0 {
+		return 0, nil
 	}
-	return was.Acknowledged, nil
+	differences := was.differences(r.is)
+	was.Size, was.Modified = r.is.Size, r.is.Modified
+	onlyChanged := len(was.differences(r.is)) == 0
+	if len(differences) == 0 || onlyChanged && changed {
+		return was.Acknowledged, nil
+	}
+	how := "--restart begins anew"
+	if onlyChanged {
+		how = "--continue goes on with the changed file, " + how
+	}
+	return 0, fmt.Errorf("%s is of another load (%s); %s", r.path, strings.Join(differences, ", "), how)
 }
 
 func (p progress) differences(now progress) (list []string) {
@@ -118,15 +129,22 @@ func (r *record) save(acknowledged int) (err error) {
 		return err
 	}
 	temporary := r.path + ".new"
-	if err := os.WriteFile(temporary, append(content, '\n'), 0o600); err != nil {
-		return err
+	if err = os.WriteFile(temporary, append(content, '\n'), 0o600); err == nil {
+		err = os.Rename(temporary, r.path)
 	}
-	return os.Rename(temporary, r.path)
+	if err != nil {
+		_ = os.Remove(temporary)
+	}
+	return err
 }
 
+// remove is for a load that is done, and for one that must begin anew. A file that is gone already is as good.
 func (r *record) remove() error {
 	if r == nil {
 		return nil
 	}
-	return os.Remove(r.path)
+	if err := os.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing how far the load came: %w", err)
+	}
+	return nil
 }

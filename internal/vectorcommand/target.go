@@ -9,6 +9,7 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 
+	"github.com/qdrant-shepherd/shepherd/internal/vectorcommand/flags"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
 
@@ -28,19 +29,19 @@ type target struct {
 // creating are the flags that count only when the collection is created, but for distance, which is compared.
 var creating = []string{"quantization", "shards", "replication-factor", "write-consistency-factor", "m", "ef-construct", "on-disk", "profile"}
 
-func (t *target) define(f *flags) {
-	f.set.StringVar(&t.collection, "collection", "", "the collection (required)")
-	f.set.StringVar(&t.vectorName, "vector-name", "", "the name of the vector in the collection; without it the unnamed one")
-	f.set.BoolVar(&t.mustExist, "must-exist", false, "do not create the collection")
-	f.set.StringVar(&t.distance, "distance", "cosine", "cosine, dot, euclid or manhattan")
-	f.set.IntVar(&t.shards, "shards", 0, "when created: number of shards; 0 leaves it to the server")
-	f.set.IntVar(&t.replicas, "replication-factor", 0, "when created: copies of each shard; 0 leaves it to the server")
-	f.set.IntVar(&t.consistency, "write-consistency-factor", 0, "when created: copies that must have taken a write; 0 leaves it to the server")
-	f.set.BoolVar(&t.onDisk, "on-disk", false, "when created: keep the vectors on disk")
-	f.set.StringVar(&t.quantization, "quantization", "none", "when created: none, int8, binary or turbo (4 bits)")
-	f.set.IntVar(&t.m, "m", 0, "when created: links of each point in the graph, in place of the profile's")
-	f.set.IntVar(&t.efConstruct, "ef-construct", 0, "when created: candidates that are looked at for links, in place of the profile's")
-	f.set.StringSliceVar(&t.indexes, "index", nil, "payload fields to index before loading, as FIELD:KIND with keyword, integer, float, bool, geo, datetime, text or uuid")
+func (t *target) define(f *flags.Set) {
+	f.StringVar(&t.collection, "collection", "", "the collection (required)")
+	f.StringVar(&t.vectorName, "vector-name", "", "the name of the vector in the collection; without it the unnamed one")
+	f.BoolVar(&t.mustExist, "must-exist", false, "do not create the collection")
+	f.StringVar(&t.distance, "distance", "cosine", "cosine, dot, euclid or manhattan")
+	f.IntVar(&t.shards, "shards", 0, "when created: number of shards; 0 leaves it to the server")
+	f.IntVar(&t.replicas, "replication-factor", 0, "when created: copies of each shard; 0 leaves it to the server")
+	f.IntVar(&t.consistency, "write-consistency-factor", 0, "when created: copies that must have taken a write; 0 leaves it to the server")
+	f.BoolVar(&t.onDisk, "on-disk", false, "when created: keep the vectors on disk")
+	f.StringVar(&t.quantization, "quantization", "none", "when created: none, int8, binary or turbo (4 bits)")
+	f.IntVar(&t.m, "m", 0, "when created: links of each point in the graph, in place of the profile's")
+	f.IntVar(&t.efConstruct, "ef-construct", 0, "when created: candidates that are looked at for links, in place of the profile's")
+	f.StringSliceVar(&t.indexes, "index", nil, "payload fields to index before loading, as FIELD:KIND with keyword, integer, float, bool, geo, datetime, text or uuid")
 }
 
 var fieldTypes = map[string]qdrant.FieldType{
@@ -52,11 +53,11 @@ var fieldTypes = map[string]qdrant.FieldType{
 // check reads what the flags say.
 func (t *target) check(profile string) (err error) {
 	if t.collection == "" {
-		return usage("say which collection: --collection NAME")
+		return flags.Usage("say which collection: --collection NAME")
 	}
-	t.compare, err = oneOf("distance", t.distance,
-		choice[qdrant.Distance]{"cosine", qdrant.Distance_Cosine}, choice[qdrant.Distance]{"dot", qdrant.Distance_Dot},
-		choice[qdrant.Distance]{"euclid", qdrant.Distance_Euclid}, choice[qdrant.Distance]{"manhattan", qdrant.Distance_Manhattan})
+	t.compare, err = flags.OneOf("distance", t.distance,
+		flags.Word("cosine", qdrant.Distance_Cosine), flags.Word("dot", qdrant.Distance_Dot),
+		flags.Word("euclid", qdrant.Distance_Euclid), flags.Word("manhattan", qdrant.Distance_Manhattan))
 	if err != nil {
 		return err
 	}
@@ -64,9 +65,9 @@ func (t *target) check(profile string) (err error) {
 		return err
 	}
 	if min(t.shards, t.replicas, t.consistency, t.m, t.efConstruct) < 0 {
-		return usage("--shards, --replication-factor, --write-consistency-factor, --m and --ef-construct must not be negative")
+		return flags.Usage("--shards, --replication-factor, --write-consistency-factor, --m and --ef-construct must not be negative")
 	}
-	t.graph, err = oneOf("profile", profile, choice[[2]int]{"", [2]int{}}, choice[[2]int]{"development", [2]int{48, 512}}, choice[[2]int]{"production", [2]int{64, 1024}})
+	t.graph, err = flags.OneOf("profile", profile, flags.Word("", [2]int{}), flags.Word("development", [2]int{48, 512}), flags.Word("production", [2]int{64, 1024}))
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (t *target) check(profile string) (err error) {
 		at := strings.LastIndexByte(index, ':')
 		kind, known := fieldTypes[index[at+1:]]
 		if at < 1 || !known {
-			return usage("--index: %q is not FIELD:KIND with one of %s", index, strings.Join(slices.Sorted(maps.Keys(fieldTypes)), ", "))
+			return flags.Usage("--index: %q is not FIELD:KIND with one of %s", index, strings.Join(slices.Sorted(maps.Keys(fieldTypes)), ", "))
 		}
 		t.fields = append(t.fields, &qdrant.CreateFieldIndexCollection{CollectionName: t.collection, FieldName: index[:at], FieldType: &kind, Wait: qdrant.PtrOf(true)})
 	}
@@ -88,11 +89,11 @@ func (t *target) check(profile string) (err error) {
 }
 
 func (t *target) quantized() ([]vector.Setting, error) {
-	return oneOf("quantization", t.quantization,
-		choice[[]vector.Setting]{"none", nil},
-		choice[[]vector.Setting]{"int8", []vector.Setting{vector.Quantized(vector.Int8(0.99, true))}},
-		choice[[]vector.Setting]{"binary", []vector.Setting{vector.Quantized(vector.Binary(true))}},
-		choice[[]vector.Setting]{"turbo", []vector.Setting{vector.Quantized(vector.Turbo(qdrant.TurboQuantBitSize_Bits4, true))}})
+	return flags.OneOf("quantization", t.quantization,
+		flags.Word[[]vector.Setting]("none", nil),
+		flags.Word("int8", []vector.Setting{vector.Quantized(vector.Int8(0.99, true))}),
+		flags.Word("binary", []vector.Setting{vector.Quantized(vector.Binary(true))}),
+		flags.Word("turbo", []vector.Setting{vector.Quantized(vector.Turbo(qdrant.TurboQuantBitSize_Bits4, true))}))
 }
 
 // settings are those of a new collection.
@@ -145,10 +146,10 @@ func (t *target) open(ctx context.Context, s *settings, db *vector.DB, dimension
 	if err != nil {
 		return nil, false, err
 	}
-	if err := t.fits(info.Raw, dimension, len(s.flags.given("distance")) > 0); err != nil {
+	if err := t.fits(info.Raw, dimension, len(s.flags.Given("distance")) > 0); err != nil {
 		return nil, false, fmt.Errorf("loading into collection %s: %w", t.collection, err)
 	}
-	if given := s.flags.given(creating...); there && len(given) > 0 {
+	if given := s.flags.Given(creating...); there && len(given) > 0 {
 		s.note("collection %s is there already: --%s only counts when it is created", t.collection, strings.Join(given, ", --"))
 	}
 	for _, field := range t.fields {

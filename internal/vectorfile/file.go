@@ -187,9 +187,10 @@ func New(r io.ReaderAt, size int64, name string, format Format, o Options) (*Fil
 	}
 	f.rows, f.dimension = f.source.shape()
 	switch {
+	case f.rows == 0:
+		f.dimension = 0 // whatever the header says: there is no vector that has it
 	case f.dimension < 0:
 		f.dimension, err = f.firstDimension()
-	case f.rows == 0:
 	default:
 		err = f.checkDimension()
 	}
@@ -232,7 +233,7 @@ func (f *File) firstDimension() (int, error) {
 	defer cursor.close()
 	row, err := cursor.next()
 	if errors.Is(err, errEnd) {
-		return f.options.Dimension, nil
+		return 0, nil
 	}
 	if err == nil {
 		err = checkVector(row.Vector, f.options.Dimension)
@@ -260,8 +261,8 @@ func (f *File) NumberedFrom() (first uint64, numbered bool) {
 	return f.options.FirstID, f.options.Number || f.format == FBin || f.format == NPY
 }
 
-// Skip lets Rows begin at a row, counted from 0. It costs nothing for fbin and npy, a look at the footer for parquet, and a pass over the
-// lines before it, which are not parsed, for JSON lines.
+// Skip lets Rows begin at a row, counted from 0. It costs nothing for fbin and npy; for parquet the row groups before it are passed over, and
+// the rows before it in its own group are read; for JSON lines all lines before it are read, but not parsed.
 func (f *File) Skip(row int64) error {
 	if row < 0 || f.rows >= 0 && row > f.rows {
 		return fmt.Errorf("skipping %d rows of %s: it has %d", row, f.name, f.rows)
@@ -270,8 +271,8 @@ func (f *File) Skip(row int64) error {
 	return nil
 }
 
-// Rows reads the rows from where Skip says. Whether an id comes twice is not looked at. It stops at the first error, which is a *RowError that names the file's row. It may be
-// called again and then starts anew; two at a time are not possible.
+// Rows reads the rows from where Skip says. It stops at the first error, which is a *RowError that names the file's row. Whether an id comes
+// twice is not looked at. It may be called again and then starts anew; two at a time are not possible.
 func (f *File) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		fail := func(at int64, id string, err error) {

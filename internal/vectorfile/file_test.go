@@ -270,9 +270,14 @@ func TestEmptyFiles(t *testing.T) {
 		{"rows.jsonl", JSONLines, []byte("\n \n"), true},
 		{"rows.parquet", Parquet, parquetBytes[parquetRow](t, nil, 1), true},
 	} {
-		rows, err := read(s, Options{})
-		require.NoError(t, err, s.name)
-		assert.Empty(t, rows)
+		for _, o := range []Options{{}, {Dimension: 5}} {
+			f, err := s.open(o)
+			require.NoError(t, err, s.name)
+			assert.Zero(t, f.Dimension(), s.name)
+			rows, err := all(f)
+			require.NoError(t, err, s.name)
+			assert.Empty(t, rows)
+		}
 	}
 }
 

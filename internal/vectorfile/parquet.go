@@ -39,7 +39,9 @@ type column struct {
 	// Definition levels say how much of a value is there: from present on it is there itself, and of a list, from element on there is
 	// an element, which may be null, and from empty on a list, which may be empty.
 	present, element, empty int
-	value                   func(parquet.Value) (any, error)
+	// most is how many elements a list may have.
+	most  int
+	value func(parquet.Value) (any, error)
 }
 
 func openParquet(r io.ReaderAt, size int64, o Options) (opened source, err error) {
@@ -86,6 +88,7 @@ func (p *parquetFile) choose() error {
 			if !c.list || !isNumber(c.leaf) {
 				return fmt.Errorf("column %s is no list of numbers", name)
 			}
+			c.most = MaxDimension
 			p.vector = c
 		case isID:
 			if c.list {
@@ -106,7 +109,7 @@ func (p *parquetFile) choose() error {
 }
 
 func newColumn(top *parquet.Column) (*column, error) {
-	c := &column{name: top.Name(), leaf: top}
+	c := &column{name: top.Name(), leaf: top, most: maxList}
 	level := 0
 	down := func(node *parquet.Column) {
 		if node.Optional() || node.Repeated() {
@@ -137,6 +140,15 @@ func newColumn(top *parquet.Column) (*column, error) {
 	var err error
 	c.value, err = reader(c.leaf)
 	return c, err
+}
+
+// columns are those that are read.
+func (p *parquetFile) columns() []*column {
+	list := append([]*column{p.vector}, p.payload...)
+	if p.id != nil {
+		list = append(list, p.id)
+	}
+	return list
 }
 
 func logical(leaf *parquet.Column) format.LogicalTypeValue {
@@ -250,110 +262,26 @@ func (p *parquetFile) shape() (int64, int) {
 }
 
 func (p *parquetFile) from(row int64) (cursor, error) {
-	c := &parquetCursor{file: p, groups: p.file.RowGroups()}
-	for len(c.groups) > 0 && c.row+c.groups[0].NumRows() <= row {
-		c.row += c.groups[0].NumRows()
-		c.groups = c.groups[1:]
+	c := &parquetCursor{file: p, groups: p.file.RowGroups(), values: make([][]parquet.Value, p.leaves)}
+	for c.group < len(c.groups) && c.row+c.groups[c.group].NumRows() <= row {
+		c.row += c.groups[c.group].NumRows()
+		c.group++
 	}
 	for c.row < row {
-		if err := c.fill(); err != nil {
+		if err := c.advance(); err != nil {
 			c.close()
 			if errors.Is(err, errEnd) {
 				err = fmt.Errorf("the file has %d rows", c.row)
 			}
 			return nil, err
 		}
-		n := min(row-c.row, int64(len(c.ready)))
-		c.ready = c.ready[n:]
-		c.row += n
+		c.row++
 	}
 	return c, nil
 }
 
-type parquetCursor struct {
-	file   *parquetFile
-	groups []parquet.RowGroup // those that have not been begun
-	rows   parquet.Rows       // of the group that is being read
-	left   int64              // rows of it that have not been read
-	buffer []parquet.Row
-	ready  []parquet.Row // the part of buffer that has not been returned
-	row    int64
-}
-
-func (c *parquetCursor) share() float64 {
-	return float64(c.row) / float64(max(1, c.file.file.NumRows()))
-}
-
-func (c *parquetCursor) close() {
-	if c.rows != nil {
-		_ = c.rows.Close()
-		c.rows = nil
-	}
-}
-
-// fill reads some rows.
-func (c *parquetCursor) fill() (err error) {
-	defer guard(&err)
-	for len(c.ready) == 0 {
-		if c.rows == nil {
-			if len(c.groups) == 0 {
-				return errEnd
-			}
-			all := c.file.file.Metadata().RowGroups
-			for _, chunk := range all[len(all)-len(c.groups)].Columns {
-				if err := c.file.checkPages(chunk.MetaData); err != nil {
-					return fmt.Errorf("column %s: %w", strings.Join(chunk.MetaData.PathInSchema, "."), err)
-				}
-			}
-			c.rows, c.left, c.groups = c.groups[0].Rows(), c.groups[0].NumRows(), c.groups[1:]
-		}
-		if c.buffer == nil {
-			c.buffer = make([]parquet.Row, 64)
-		}
-		n, err := c.rows.ReadRows(c.buffer)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if int64(n) > c.left {
-			return fmt.Errorf("a row group has more rows than it claims, which is %d fewer", int64(n)-c.left)
-		}
-		c.left -= int64(n)
-		c.ready = c.buffer[:n]
-		if c.left == 0 {
-			c.close()
-		} else if n == 0 || err != nil && len(c.ready) == 0 {
-			return fmt.Errorf("a row group is cut short: it claims %d more rows", c.left)
-		}
-	}
-	return nil
-}
-
-func (c *parquetCursor) next() (row Row, err error) {
-	if len(c.ready) == 0 {
-		if err := c.fill(); err != nil {
-			return Row{}, err
-		}
-	}
-	defer guard(&err)
-	values := c.ready[0]
-	row, err = c.file.read(values, c.row)
-	if err != nil {
-		return row, err
-	}
-	c.ready = c.ready[1:]
-	c.row++
-	return row, nil
-}
-
-// read makes a row of its values, which come column by column.
-func (p *parquetFile) read(values parquet.Row, at int64) (row Row, err error) {
-	columns := make([][]parquet.Value, p.leaves)
-	for column, list := range values.Range {
-		if column < 0 || column >= p.leaves {
-			return row, fmt.Errorf("a value of column %d of %d", column, p.leaves)
-		}
-		columns[column] = list
-	}
+// read makes a row of its values, by leaf.
+func (p *parquetFile) read(columns [][]parquet.Value, at int64) (row Row, err error) {
 	if row, err = p.identify(columns, at); err != nil {
 		return row, err
 	}
@@ -477,8 +405,6 @@ func (c *column) numbers(columns [][]parquet.Value) ([]float32, error) {
 		return nil, errors.New("it is null")
 	case level < c.element:
 		return nil, nil
-	case len(values) > MaxDimension:
-		return nil, fmt.Errorf("%d dimensions: a vector has at most %d", len(values), MaxDimension)
 	}
 	v := make([]float32, len(values))
 	for i, value := range values {

@@ -1,13 +1,19 @@
 package vectorfile
 
 import (
+	"bufio"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+	"github.com/pierrec/lz4/v4"
 )
 
 // The library believes what a file says of itself: it allocates lists, pages and dictionaries of any size that is claimed, and panics
@@ -20,6 +26,8 @@ const (
 	maxPage = 256 << 20
 	// maxPageValues bounds the values of a page, of which each costs some bytes though it may take none in the file.
 	maxPageValues = 1 << 26
+	// maxList bounds the elements of a list of payload: a request with more of them would be larger than a server takes.
+	maxList = 1 << 20
 	// maxDepth is far more than lists and structs of the format nest.
 	maxDepth = 32
 )
@@ -150,7 +158,7 @@ func (p *parquetFile) checkPages(meta format.ColumnMetaData) error {
 		if n := header.DictionaryPageHeader.V.NumValues; n > header.UncompressedPageSize {
 			return fmt.Errorf("the dictionary at byte %d claims %d values in %d bytes", at, n, header.UncompressedPageSize)
 		}
-		if err := p.checkSnappy(meta.Codec, header, at+length); err != nil {
+		if err := p.checkPacked(meta.Codec, header, at+length); err != nil {
 			return fmt.Errorf("the page at byte %d: %w", at, err)
 		}
 		at += length + packed
@@ -182,26 +190,69 @@ func (p *parquetFile) pageHeader(at, left int64) (*format.PageHeader, int64, err
 	}
 }
 
-// checkSnappy compares the length that a packed page has in front with what its header says: it is allocated before it is unpacked.
-func (p *parquetFile) checkSnappy(codec format.CompressionCodec, header *format.PageHeader, at int64) error {
-	if codec != format.Snappy || header.CompressedPageSize == 0 {
-		return nil
-	}
+// checkPacked sees that a packed page is not longer once it is unpacked than its header says: the library makes room for whatever comes out.
+// Snappy has the length in front. With the other codecs only unpacking tells, so their pages are unpacked twice.
+func (p *parquetFile) checkPacked(codec format.CompressionCodec, header *format.PageHeader, at int64) error {
+	length := int64(header.CompressedPageSize)
 	if v2 := header.DataPageHeaderV2; v2.Valid {
 		if v2.V.IsCompressed.Valid && !v2.V.IsCompressed.V {
 			return nil
 		}
-		at += int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength) // which are not packed
+		repetition, definition := int64(v2.V.RepetitionLevelsByteLength), int64(v2.V.DefinitionLevelsByteLength) // which are not packed
+		if repetition < 0 || definition < 0 || repetition+definition > length {
+			return errors.New("its levels are longer than it is")
+		}
+		at, length = at+repetition+definition, length-repetition-definition
 	}
-	if at < 0 || at >= p.size {
-		return errors.New("its levels are longer than it is")
+	if length == 0 {
+		return nil
 	}
-	length := make([]byte, min(binary.MaxVarintLen64, p.size-at))
-	if err := readAt(p.r, length, at); err != nil {
-		return err
+	packed := io.NewSectionReader(p.r, at, length)
+	claimed := int64(max(0, header.UncompressedPageSize))
+	unpacked, err := unpackedSize(codec, packed, claimed)
+	if err != nil {
+		return fmt.Errorf("unpacking it: %w", err)
 	}
-	if claimed, n := binary.Uvarint(length); n > 0 && claimed > uint64(max(0, header.UncompressedPageSize)) {
-		return fmt.Errorf("it claims %d bytes unpacked, and its header %d", claimed, header.UncompressedPageSize)
+	if unpacked > claimed {
+		return fmt.Errorf("its header claims %d bytes unpacked, and there are more", claimed)
 	}
 	return nil
+}
+
+// unpackedSize is how long something packed is, as far as that is at most claimed: then it is any larger number. 0 where nobody unpacks it.
+func unpackedSize(codec format.CompressionCodec, packed *io.SectionReader, claimed int64) (int64, error) {
+	var unpacking io.Reader
+	switch codec {
+	case format.Snappy:
+		size, err := binary.ReadUvarint(bufio.NewReaderSize(packed, binary.MaxVarintLen64))
+		if err != nil {
+			return 0, err
+		}
+		return int64(min(size, math.MaxInt64)), nil
+	case format.Lz4Raw:
+		content, into := make([]byte, packed.Size()), make([]byte, claimed)
+		if err := readAt(packed, content, 0); err != nil {
+			return 0, err
+		}
+		n, err := lz4.UncompressBlock(content, into) // too little room is an error, too
+		return int64(n), err
+	case format.Gzip:
+		r, err := gzip.NewReader(packed)
+		if err != nil {
+			return 0, err
+		}
+		unpacking = r
+	case format.Zstd:
+		r, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxPage))
+		if err != nil {
+			return 0, err
+		}
+		defer r.Close()
+		unpacking = r
+	case format.Brotli:
+		unpacking = brotli.NewReader(packed)
+	default:
+		return 0, nil
+	}
+	return io.Copy(io.Discard, io.LimitReader(unpacking, claimed+1))
 }

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -58,13 +59,13 @@ func inOrder(_, n int) (base, queries []int) {
 	return rows[:n], rows[n:]
 }
 
-func convertTarball(path string, to io.WriteSeeker) error {
+func convertTarball(ctx context.Context, path string, to io.WriteSeeker) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	unpacked, err := gzip.NewReader(file)
+	unpacked, err := gzip.NewReader(whileWanted{ctx, file})
 	if err != nil {
 		return fmt.Errorf("unpacking: %w", err)
 	}
@@ -81,6 +82,19 @@ func convertTarball(path string, to io.WriteSeeker) error {
 			return convert(archive, to, Dim)
 		}
 	}
+}
+
+// whileWanted reads until ctx is over.
+type whileWanted struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (r whileWanted) Read(into []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.from.Read(into)
 }
 
 // convert reads the package's JSON document and writes the compact file. The

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -133,30 +132,6 @@ func writeWhole(path string, content []byte) error {
 		return err
 	}
 	return os.Rename(temporary.Name(), path)
-}
-
-// WriteFbin writes vectors as other tools read them: uint32 rows, uint32 dimensions, and the float32 values row after row, little-endian.
-// All vectors have the same length.
-func WriteFbin(to io.Writer, vectors [][]float32) error {
-	dim := 0
-	if len(vectors) > 0 {
-		dim = len(vectors[0])
-	}
-	encoded := binary.LittleEndian.AppendUint32(nil, uint32(len(vectors)))
-	encoded = binary.LittleEndian.AppendUint32(encoded, uint32(dim))
-	for i, vector := range vectors {
-		if len(vector) != dim {
-			return fmt.Errorf("writing vector %d: it has %d dimensions instead of %d", i, len(vector), dim)
-		}
-		encoded = encodeVector(encoded, vector)
-		if len(encoded) >= 1<<20 || i == len(vectors)-1 {
-			if _, err := to.Write(encoded); err != nil {
-				return fmt.Errorf("writing vector %d: %w", i, err)
-			}
-			encoded = encoded[:0]
-		}
-	}
-	return nil
 }
 
 func encodeVector(to []byte, vector []float32) []byte {

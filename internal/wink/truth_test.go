@@ -1,10 +1,8 @@
 package wink
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -82,16 +80,4 @@ func TestTruthRefuses(t *testing.T) {
 	cancel()
 	_, err = loadTruth(over, t.TempDir(), data, 2)
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-func TestWriteFbin(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	require.NoError(t, WriteFbin(&out, [][]float32{{1, 2, 3}, {4, 5, -6.5}}))
-	content := out.Bytes()
-	require.Len(t, content, 8+2*3*4)
-	assert.Equal(t, uint32(2), binary.LittleEndian.Uint32(content))
-	assert.Equal(t, uint32(3), binary.LittleEndian.Uint32(content[4:]))
-	assert.InDelta(t, -6.5, math.Float32frombits(binary.LittleEndian.Uint32(content[8+5*4:])), 0)
-	require.ErrorContains(t, WriteFbin(&out, [][]float32{{1, 2}, {1}}), "vector 1: it has 1 dimensions instead of 2")
 }

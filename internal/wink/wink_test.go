@@ -1,8 +1,12 @@
 package wink
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -209,6 +213,35 @@ func TestADownloadWithAnotherDigestIsRefused(t *testing.T) {
 	t.Setenv(tarballVariable, filepath.Join(cache, "missing.tgz"))
 	_, err = Load(t.Context(), 10)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestADownloadHasAnEnd(t *testing.T) {
+	t.Parallel()
+	var kept bytes.Buffer
+	endless := strings.NewReader(strings.Repeat("x", 1000))
+	require.ErrorContains(t, verify(endless, &kept, 100), "more than 100 bytes")
+	assert.Less(t, kept.Len(), 110)
+	require.ErrorContains(t, verify(strings.NewReader(strings.Repeat("x", 100)), io.Discard, 100), "SHA-256")
+}
+
+func TestConvertingIsInterrupted(t *testing.T) {
+	t.Parallel()
+	tarball := filepath.Join(t.TempDir(), "words.tgz")
+	var content bytes.Buffer
+	packed := gzip.NewWriter(&content)
+	archive := tar.NewWriter(packed)
+	require.NoError(t, archive.WriteHeader(&tar.Header{Name: "package/" + name + ".json", Size: int64(len(document)), Mode: 0o600}))
+	_, err := archive.Write([]byte(document))
+	require.NoError(t, errors.Join(err, archive.Close(), packed.Close()))
+	require.NoError(t, os.WriteFile(tarball, content.Bytes(), 0o600))
+	to, err := os.Create(filepath.Join(t.TempDir(), "words.f32"))
+	require.NoError(t, err)
+	defer func() { _ = to.Close() }()
+
+	require.ErrorContains(t, convertTarball(t.Context(), tarball, to), "numbers instead of 102", "it is read to its vectors")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, convertTarball(over, tarball, to), context.Canceled)
 }
 
 // TestLoad reads the real thing. It is skipped where that would mean a download,

@@ -166,7 +166,34 @@ func (a pointsAPI) UpdateBatch(_ context.Context, in *qdrant.UpdateBatchPoints) 
 	return answer, nil
 }
 
+// operationKeys are the shard keys of an operation, which every kind of operation may have.
+func operationKeys(operation *qdrant.PointsUpdateOperation) *qdrant.ShardKeySelector {
+	switch o := operation.GetOperation().(type) {
+	case *qdrant.PointsUpdateOperation_Upsert:
+		return o.Upsert.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_DeletePoints_:
+		return o.DeletePoints.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_SetPayload_:
+		return o.SetPayload.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_OverwritePayload_:
+		return o.OverwritePayload.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_DeletePayload_:
+		return o.DeletePayload.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_ClearPayload_:
+		return o.ClearPayload.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_UpdateVectors_:
+		return o.UpdateVectors.GetShardKeySelector()
+	case *qdrant.PointsUpdateOperation_DeleteVectors_:
+		return o.DeleteVectors.GetShardKeySelector()
+	default:
+		return nil
+	}
+}
+
 func batched(fields map[string]vectorField, operation *qdrant.PointsUpdateOperation) (update, error) {
+	if err := unsharded(operationKeys(operation)); err != nil {
+		return nil, err
+	}
 	switch o := operation.GetOperation().(type) {
 	case *qdrant.PointsUpdateOperation_Upsert:
 		return upsert(fields, o.Upsert.GetPoints(), o.Upsert.GetUpdateMode(), o.Upsert.GetUpdateFilter())

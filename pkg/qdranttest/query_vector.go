@@ -84,6 +84,9 @@ func (e *examples) given(input *qdrant.VectorInput) (v vector, found bool, err e
 	if e.lookup == nil {
 		e.ids = append(e.ids, id)
 	} else {
+		if err := unsharded(e.lookup.GetShardKeySelector()); err != nil {
+			return vector{}, false, err
+		}
 		if _, col, err = e.server.find(e.lookup.GetCollectionName()); err != nil {
 			return vector{}, false, notFound("Collection %s not found", e.lookup.GetCollectionName())
 		}

@@ -18,8 +18,11 @@ type Collection[T any] struct {
 	codec    *codec.Codec[T]
 	schema   codec.Schema
 	sizes    map[string]int // of the vectors that the collection has, by name
+	most     int            // documents that the server takes in a request
+	reads    *qdrant.ReadConsistency
 	ordering *qdrant.WriteOrdering
 	shards   *qdrant.ShardKeySelector
+	misuse   error // of WithConsistency, WithOrdering or WithShardKeys, for every later call to return
 }
 
 // Open returns the collection of a name, or the one that an alias leads to, for documents of type T, whose struct tags are the schema:
@@ -39,7 +42,7 @@ func Open[T any](ctx context.Context, db *DB, name string, settings ...Setting) 
 		return nil, fmt.Errorf("%s: %w", act, err)
 	}
 	plan = plan.Sized(wanted.sizes)
-	c := &Collection[T]{db: db, name: name, codec: plan, schema: plan.Schema(), ordering: db.ordering}
+	c := &Collection[T]{db: db, name: name, codec: plan, schema: plan.Schema(), reads: db.consistency, ordering: db.ordering}
 	if err := c.establish(ctx, wanted); err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func (c *Collection[T]) establish(ctx context.Context, wanted settings) error {
 	if differences := compare(c.schema, info); len(differences) > 0 {
 		return &SchemaError{Collection: c.name, Differences: differences}
 	}
-	c.sizes = sizesOf(info)
+	c.sizes, c.most = sizesOf(info), batchLimit(info)
 	c.codec = c.codec.Sized(c.sizes) // what the tags leave open is checked by what the collection has
 	if wanted.readOnly {
 		return nil
@@ -92,22 +95,30 @@ func (c *Collection[T]) create(ctx context.Context, wanted settings) (*qdrant.Co
 // Name is the name, or the alias, that the collection was opened by.
 func (c *Collection[T]) Name() string { return c.name }
 
-// WithOrdering is the same collection for writes of another ordering than the connection's.
-func (c *Collection[T]) WithOrdering(ordering WriteOrdering) *Collection[T] {
+// WithConsistency is the same collection for reads of another consistency than the connection's. A search may name its own.
+func (c *Collection[T]) WithConsistency(consistency ReadConsistency) *Collection[T] {
 	other := *c
-	other.ordering = ordering.proto()
+	other.reads, other.misuse = consistency.proto(), errors.Join(c.misuse, consistency.valid())
 	return &other
 }
 
-// WithShardKeys is the same collection for reads and writes of some shard keys only. It is for collections that were created with
-// CustomSharding.
-func (c *Collection[T]) WithShardKeys(keys ...string) *Collection[T] {
+// WithOrdering is the same collection for writes of another ordering than the connection's.
+func (c *Collection[T]) WithOrdering(ordering WriteOrdering) *Collection[T] {
+	other := *c
+	other.ordering, other.misuse = ordering.proto(), errors.Join(c.misuse, ordering.valid())
+	return &other
+}
+
+// WithShardKeys is the same collection for reads and writes of some shard keys only, strings or numbers that are not negative. It is for
+// collections that were created with CustomSharding.
+func (c *Collection[T]) WithShardKeys(keys ...any) *Collection[T] {
 	other := *c
 	other.shards = nil
 	if len(keys) > 0 {
-		other.shards = &qdrant.ShardKeySelector{}
-		for _, key := range keys {
-			other.shards.ShardKeys = append(other.shards.ShardKeys, qdrant.NewShardKey(key))
+		options, err := collectOptions([]Option{ShardKeys(keys...)})
+		other.misuse = errors.Join(c.misuse, err)
+		if err == nil {
+			other.shards = options.shards
 		}
 	}
 	return &other
@@ -117,8 +128,8 @@ func (c *Collection[T]) WithShardKeys(keys ...string) *Collection[T] {
 type Info struct {
 	// Status is Green when all is optimized, Yellow while it is being optimized, Grey when that waits for the next write, Red on failure.
 	Status qdrant.CollectionStatus
-	// Points is the number of points, IndexedVectors that of vectors in a graph: the server's estimates, each vector name counted.
-	Points, IndexedVectors uint64
+	// Points is the number of points, Indexed that of vectors in a graph: the server's estimates, each vector name counted.
+	Points, Indexed uint64
 	// Segments is their number in all shards.
 	Segments uint64
 	// Raw is the whole answer.
@@ -132,43 +143,46 @@ func (c *Collection[T]) Info(ctx context.Context) (Info, error) {
 		return Info{}, wrap("reading collection "+c.name, err)
 	}
 	return Info{
-		Status: info.GetStatus(), Points: info.GetPointsCount(), IndexedVectors: info.GetIndexedVectorsCount(),
+		Status: info.GetStatus(), Points: info.GetPointsCount(), Indexed: info.GetIndexedVectorsCount(),
 		Segments: info.GetSegmentsCount(), Raw: info,
 	}, nil
 }
 
-// greenLooks is how often a collection must be green in a row, and greenEvery the time between two looks: right after a write it is
+// sameLooks is how often a collection must look the same in a row, and lookEvery the time between two looks: right after a write it is
 // green for a moment before the optimizer has seen what there is to do. Qdrant's own load tool wants three looks a second apart.
 const (
-	greenLooks = 3
-	greenEvery = time.Second
+	sameLooks = 3
+	lookEvery = time.Second
 )
 
 // AwaitIndexed waits until the optimizers have come to rest, or until ctx is over, so give it a deadline. Green does not mean that there is a
-// graph: segments below the indexing threshold are searched by comparing all vectors; Info tells.
+// graph: segments below the indexing threshold are searched by comparing all vectors; Info tells. A failed optimizer is an error, and so are
+// optimizations that wait for the next write (grey), as they may after a restart of the server.
 func (c *Collection[T]) AwaitIndexed(ctx context.Context) (Info, error) {
 	act := "waiting for the index of collection " + c.name
-	green := 0
+	last, looks := qdrant.CollectionStatus_UnknownCollectionStatus, 0
 	for {
 		info, err := c.Info(ctx)
 		if err != nil {
 			return Info{}, fmt.Errorf("%s: %w", act, err)
 		}
-		switch info.Status {
-		case qdrant.CollectionStatus_Green:
-			green++
-		case qdrant.CollectionStatus_Red:
-			return info, fmt.Errorf("%s: an optimizer failed: %s", act, info.Raw.GetOptimizerStatus().GetError())
-		default:
-			green = 0
+		if info.Status != last {
+			last, looks = info.Status, 0
 		}
-		if green == greenLooks {
+		looks++
+		switch {
+		case info.Status == qdrant.CollectionStatus_Red:
+			return info, fmt.Errorf("%s: an optimizer failed: %s", act, info.Raw.GetOptimizerStatus().GetError())
+		case looks < sameLooks:
+		case info.Status == qdrant.CollectionStatus_Green:
 			return info, nil
+		case info.Status == qdrant.CollectionStatus_Grey:
+			return info, fmt.Errorf("%s: optimizations wait for the next write to the collection", act)
 		}
 		select {
 		case <-ctx.Done():
-			return info, fmt.Errorf("%s: it is %s with %d of %d vectors indexed: %w", act, info.Status, info.IndexedVectors, info.Points, ctx.Err())
-		case <-time.After(greenEvery):
+			return info, fmt.Errorf("%s: it is %s with %d of %d vectors indexed: %w", act, info.Status, info.Indexed, info.Points, ctx.Err())
+		case <-time.After(lookEvery):
 		}
 	}
 }
@@ -188,8 +202,15 @@ func (c *Collection[T]) Alter(ctx context.Context, settings ...Setting) error {
 	return wrap(act, c.db.Raw().UpdateCollection(ctx, request))
 }
 
-// Drop deletes the collection with all its points. That it is not there is no error.
-func (c *Collection[T]) Drop(ctx context.Context) error { return c.db.DropCollection(ctx, c.name) }
+// Drop deletes the collection with all its points, and with it every alias that leads to it, such as the one it may have been opened by. That it
+// is not there is no error.
+func (c *Collection[T]) Drop(ctx context.Context) error {
+	name, err := collectionName(ctx, c.db, c.name) // the server deletes nothing by an alias
+	if err != nil {
+		return err
+	}
+	return c.db.DropCollection(ctx, name)
+}
 
 // Collections are the names of all collections, without aliases.
 func (db *DB) Collections(ctx context.Context) ([]string, error) {
@@ -203,7 +224,7 @@ func (db *DB) HasCollection(ctx context.Context, name string) (bool, error) {
 	return there, wrap("looking for collection "+name, err)
 }
 
-// DropCollection deletes a collection with all its points. That it is not there is no error.
+// DropCollection deletes a collection with all its points. That it is not there is no error; an alias is not a collection.
 func (db *DB) DropCollection(ctx context.Context, name string) error {
 	err := wrap("deleting collection "+name, db.Raw().DeleteCollection(ctx, name))
 	if errors.Is(err, ErrNotFound) {
@@ -214,16 +235,8 @@ func (db *DB) DropCollection(ctx context.Context, name string) error {
 
 // Alias lets an alias lead to a collection. One that leads to another is switched in one step: no request finds it missing.
 func (db *DB) Alias(ctx context.Context, alias, collection string) error {
-	act := fmt.Sprintf("leading alias %s to collection %s", alias, collection)
-	aliases, err := db.Aliases(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", act, err)
-	}
-	var steps []*qdrant.AliasOperations
-	if _, taken := aliases[alias]; taken {
-		steps = append(steps, qdrant.NewAliasDelete(alias))
-	}
-	return wrap(act, db.Raw().UpdateAliases(ctx, append(steps, qdrant.NewAliasCreate(alias, collection))))
+	// Creating an alias that is there replaces it (lib/storage/src/content_manager/alias_mapping.rs).
+	return wrap(fmt.Sprintf("leading alias %s to collection %s", alias, collection), db.Raw().CreateAlias(ctx, alias, collection))
 }
 
 // Unalias deletes an alias; the collection stays.

@@ -187,6 +187,7 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 	} {
 		_, err := vector.Open[Book](t.Context(), db, "books", setting)
 		require.ErrorContains(t, err, want)
+		require.ErrorIs(t, err, vector.ErrInvalid)
 	}
 	assert.Len(t, cluster.Calls(), before, "nothing is asked of the server")
 }
@@ -210,6 +211,9 @@ func TestAlter(t *testing.T) {
 	require.NoError(t, err)
 	assert.Nil(t, info.Raw.GetConfig().GetQuantizationConfig().GetScalar())
 
+	require.ErrorContains(t, books.Alter(ctx), "no setting is named")
+	require.ErrorContains(t, books.Alter(ctx, vector.ReadOnly()), "are for Open")
+	require.ErrorContains(t, books.Alter(ctx, nil), "a setting is nil")
 	require.ErrorContains(t, books.Alter(ctx, vector.CustomSharding(), vector.Size("text", 3), vector.RawSetting(func(*qdrant.CreateCollection) {})),
 		`the sharding method and the size of vectors ["text"] and a raw setting can only be chosen when the collection is created`)
 }
@@ -226,9 +230,16 @@ func TestAliases(t *testing.T) {
 	aliases, err := db.Aliases(ctx)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"current": "newer"}, aliases)
+	byAlias, err := vector.Open[Book](ctx, db, "current", vector.MustExist())
+	require.NoError(t, err)
+	require.NoError(t, byAlias.Drop(ctx))
+	names, err := db.Collections(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"books"}, names, "what the alias led to is gone")
 	there, err := db.HasCollection(ctx, "nothing")
 	require.NoError(t, err)
 	assert.False(t, there)
+	require.NoError(t, db.Alias(ctx, "current", "books"))
 	require.NoError(t, db.Unalias(ctx, "current"))
 	require.ErrorIs(t, db.Alias(ctx, "current", "nothing"), vector.ErrNotFound)
 	require.NoError(t, db.DropCollection(ctx, "nothing"), "gone is gone")
@@ -239,14 +250,47 @@ func TestShardKeysAndOrderingGoAlong(t *testing.T) {
 	db, cluster := connect(t, 1)
 	books := openShelf(t, db)
 	// This server has no shard keys and refuses; what it was asked counts.
-	_ = books.WithShardKeys("a", "b").WithOrdering(vector.WriteStrong).Upsert(t.Context(), shelf()[0])
+	_ = books.WithShardKeys("a", 7).WithOrdering(vector.WriteStrong).Upsert(t.Context(), shelf()[0])
 	calls := cluster.Calls()
 	request, is := calls[len(calls)-1].Request.(*qdrant.UpsertPoints)
 	require.True(t, is)
 	require.Len(t, request.GetShardKeySelector().GetShardKeys(), 2)
-	assert.Equal(t, "b", request.GetShardKeySelector().GetShardKeys()[1].GetKeyword())
+	assert.Equal(t, "a", request.GetShardKeySelector().GetShardKeys()[0].GetKeyword())
+	assert.EqualValues(t, 7, request.GetShardKeySelector().GetShardKeys()[1].GetNumber())
 	assert.Equal(t, qdrant.WriteOrderingType_Strong, request.GetOrdering().GetType())
 	require.NoError(t, books.Upsert(t.Context(), shelf()[0]), "the collection itself is as it was")
+
+	_, err := books.WithConsistency(vector.ReadAll).Get(t.Context(), vector.Num(1))
+	require.NoError(t, err)
+	calls = cluster.Calls()
+	get, is := calls[len(calls)-1].Request.(*qdrant.GetPoints)
+	require.True(t, is)
+	assert.Equal(t, qdrant.ReadConsistencyType_All, get.GetReadConsistency().GetType())
+}
+
+func TestWhatIsMisusedSaysSoAtEveryCall(t *testing.T) {
+	t.Parallel()
+	db, cluster := connect(t, 1)
+	books := openShelf(t, db)
+	ctx := t.Context()
+	before := len(cluster.Calls())
+	for name, misused := range map[string]*vector.Collection[Book]{
+		"shard key":   books.WithShardKeys(1.5),
+		"ordering":    books.WithOrdering(99),
+		"consistency": books.WithConsistency(-99),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := misused.Get(ctx, vector.Num(1))
+			require.Error(t, err)
+			_, err = misused.Count(ctx, vector.Filter{})
+			require.Error(t, err)
+			_, err = misused.Search(ctx, vector.Sample())
+			require.Error(t, err)
+			require.Error(t, misused.Upsert(ctx, shelf()[0]))
+			require.Error(t, misused.Delete(ctx, vector.Num(1)))
+		})
+	}
+	assert.Len(t, cluster.Calls(), before)
 }
 
 func TestAwaitIndexed(t *testing.T) {

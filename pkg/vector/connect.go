@@ -19,7 +19,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/resolve"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/retry"
@@ -221,8 +223,9 @@ func (db *DB) options(m *metrics) []grpc.DialOption {
 		grpc.WithConnectParams(reconnect),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: c.KeepAlive, Timeout: c.KeepAliveTimeout, PermitWithoutStream: true}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithChainUnaryInterceptor(db.begin),
 		grpc.WithChainUnaryInterceptor(m.calls...),
-		grpc.WithChainUnaryInterceptor(db.begin, retry.Interceptor(retry.Policy{
+		grpc.WithChainUnaryInterceptor(retry.Interceptor(retry.Policy{
 			Attempts: c.Retry.Attempts, Backoff: c.Retry.Backoff, MaxBackoff: c.Retry.MaxBackoff,
 			Timeout: c.Timeout, AttemptTimeout: c.AttemptTimeout,
 		}, retry.NewBudget(c.Retry.Budget, c.Retry.Reserve), m.repeats, db.closed)),
@@ -242,7 +245,7 @@ func (db *DB) options(m *metrics) []grpc.DialOption {
 	return options
 }
 
-// begin gives a call its request id, and puts that into its error.
+// begin gives a call its request id, and tells what is known of it in its error.
 func (db *DB) begin(
 	ctx context.Context, method string, request, reply any, connection *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 ) error {
@@ -260,10 +263,16 @@ func (db *DB) begin(
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	default:
 	}
-	if id := identity(ctx, db.config.TracerProvider != nil); id != "" {
-		return &callError{requestID: id, err: err}
+	call := &callError{
+		requestID: identity(ctx, db.config.TracerProvider != nil), attempts: retry.Attempts(err),
+		canceled: errors.Is(ctx.Err(), context.Canceled), err: err,
 	}
-	return err
+	if after := retry.After(err); after >= 0 && status.Code(err) == codes.ResourceExhausted {
+		// The client underneath has this error for a call that came too often. Where it makes it itself, out of a status, all that is known
+		// beside that is lost; this has no status, so the client leaves it alone.
+		call.err = &qdrant.QdrantResourceExhaustedError{Reason: status.Convert(err).Message(), RetryAfterS: int(after / time.Second)}
+	}
+	return call
 }
 
 // apiKey goes with every attempt of every call.
@@ -298,13 +307,14 @@ func (c Config) complete() (Config, error) {
 			return c, fmt.Errorf("config: %s is %d, which is negative", n.name, n.value)
 		}
 	}
-	switch {
-	case !(c.Retry.Budget >= 0): // NaN too
+	if !(c.Retry.Budget >= 0) { // NaN too
 		return c, fmt.Errorf("config: Retry.Budget is %v, which is no share of calls", c.Retry.Budget)
-	case c.Consistency < ReadAll:
-		return c, fmt.Errorf("config: Consistency is %d, which is neither a number of replicas nor a name", c.Consistency)
-	case c.Ordering < 0 || c.Ordering > WriteStrong:
-		return c, fmt.Errorf("config: Ordering is %d, which there is not", c.Ordering)
+	}
+	if err := c.Consistency.valid(); err != nil {
+		return c, fmt.Errorf("config: Consistency: %w", err)
+	}
+	if err := c.Ordering.valid(); err != nil {
+		return c, fmt.Errorf("config: Ordering: %w", err)
 	}
 	// The classic one is the line break at the end of a file.
 	if i := strings.IndexFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }); i >= 0 {

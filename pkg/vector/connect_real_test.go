@@ -239,6 +239,47 @@ func TestErrorsOfRealServers(t *testing.T) {
 	}
 }
 
+// TestRateLimitOfARealServer: a batch that comes too soon is told when to come back, one that is too large for ever is not.
+func TestRateLimitOfARealServer(t *testing.T) {
+	c := servers.Start(t, 1, servers.Options{Single: true})
+	ctx, cancel := context.WithTimeout(t.Context(), enough)
+	defer cancel()
+	db, err := Connect(ctx, Config{Target: c.Servers[0].GRPC()})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, db.Close()) }()
+	createWords(ctx, t, db, 1, 1)
+	require.NoError(t, db.Raw().UpdateCollection(ctx, &qdrant.UpdateCollection{
+		CollectionName:   "words",
+		StrictModeConfig: &qdrant.StrictModeConfig{Enabled: qdrant.PtrOf(true), WriteRateLimit: qdrant.PtrOf[uint32](10)},
+	}))
+	write := func(n int) error {
+		request := &qdrant.UpsertPoints{CollectionName: "words"}
+		for i := range n {
+			point := &qdrant.PointStruct{Id: qdrant.NewIDNum(uint64(i)), Vectors: qdrant.NewVectors(randomVector()...)}
+			request.Points = append(request.Points, point)
+		}
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_, err := db.Raw().Upsert(ctx, request)
+		return wrap("writing", err)
+	}
+	err = write(11)
+	assert.ErrorIs(t, err, ErrInvalid)
+	assert.ErrorContains(t, err, "please try to split your request")
+	_, again := rejection(err)
+	assert.False(t, again)
+
+	info, err := db.Raw().GetCollectionInfo(ctx, "words")
+	require.NoError(t, err)
+	require.Equal(t, 5, batchLimit(info))
+	require.NoError(t, write(5))
+	err = write(5)
+	assert.ErrorIs(t, err, ErrRateLimited)
+	after, again := rejection(err)
+	assert.True(t, again)
+	assert.InDelta(t, 25, after.Seconds(), 6)
+}
+
 // TestStatusOfRealServers: Status tells what the servers say of their shards.
 func TestStatusOfRealServers(t *testing.T) {
 	c := servers.Start(t, 3, servers.Options{})

@@ -64,8 +64,8 @@ func TestConfigIsCheckedBeforeTheNetwork(t *testing.T) {
 		"Connections is -1":                               {Connections: -1},
 		"Retry.Budget is NaN":                             {Retry: Retry{Budget: math.NaN()}},
 		"Retry.Budget is -1":                              {Retry: Retry{Budget: -1}},
-		"Consistency is -4":                               {Consistency: -4},
-		"Ordering is 4":                                   {Ordering: 4},
+		"Consistency: -4 is neither":                      {Consistency: -4},
+		"Ordering: 4 is none of the orderings":            {Ordering: 4},
 		"APIKey has a space, a line break or another unprintable character at position 3 of 4": {APIKey: "key\n"},
 	} {
 		if c.Target == "" && want != "connecting to the database: the target is empty" {
@@ -289,18 +289,33 @@ func TestRateLimit(t *testing.T) {
 		assert.GreaterOrEqual(t, time.Since(start), 7*time.Second)
 		assert.Less(t, time.Since(start), 7*time.Second+50*time.Millisecond)
 
-		refusals = 1
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		refusals = 2
+		ctx, cancel := context.WithTimeout(WithRequestID(t.Context(), "order-7"), 10*time.Second)
 		defer cancel()
 		start = time.Now()
 		err := upsert(ctx, db, true)
-		assert.Zero(t, time.Since(start))
+		assert.Less(t, time.Since(start), 8*time.Second, "there is no use in waiting for what comes too late")
 		assert.ErrorIs(t, err, ErrRateLimited)
 		assert.NotErrorIs(t, err, ErrInvalid)
 		assert.Equal(t, codes.ResourceExhausted, status.Code(err))
 		var call *Error
 		require.ErrorAs(t, err, &call)
 		assert.Equal(t, 7*time.Second, call.RetryAfter)
+		assert.Equal(t, 2, call.Attempts)
+		assert.Equal(t, "order-7", call.RequestID)
+		assert.ErrorContains(t, err, "Write rate limit exceeded, retry later (2 attempts, request order-7)")
+	})
+}
+
+func TestAServerThatStopsHasNotCancelledTheCall(t *testing.T) {
+	bubble(t, three[:1], func(t *testing.T, n *network) {
+		db := n.connect(t, Config{})
+		n.all()[0].answers(func(context.Context, string, any) error { return status.Error(codes.Canceled, "stream reset") })
+		err := search(t.Context(), db)
+		assert.NotErrorIs(t, err, context.Canceled)
+		assert.ErrorIs(t, err, ErrUnavailable)
+		assert.Equal(t, codes.Canceled, status.Code(err))
+		assert.ErrorContains(t, err, "5 attempts")
 	})
 }
 
@@ -333,7 +348,7 @@ func TestWhatIsNotSafeIsNotRepeated(t *testing.T) {
 func TestAPeerThatIsCutOff(t *testing.T) {
 	bubble(t, three, func(t *testing.T, n *network) {
 		var cut atomic.Bool
-		db := n.connect(t, Config{DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		dial := func(ctx context.Context, address string) (net.Conn, error) {
 			if cut.Load() && address == "10.0.0.1:6334" {
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -343,7 +358,8 @@ func TestAPeerThatIsCutOff(t *testing.T) {
 				return cable{Conn: c, cut: &cut}, err
 			}
 			return c, err
-		})}})
+		}
+		db := n.connect(t, Config{DialOptions: []grpc.DialOption{grpc.WithContextDialer(dial)}})
 		synctest.Wait()
 		cut.Store(true)
 		slow := 0
@@ -503,7 +519,9 @@ func TestTLS(t *testing.T) {
 	}
 	server := authority.sign(t, "localhost")
 	plain := start(&tls.Config{Certificates: []tls.Certificate{server}})
-	mutual := start(&tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority.pool})
+	mutual := start(&tls.Config{
+		Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority.pool,
+	})
 	trust := &tls.Config{RootCAs: authority.pool}
 	known := &tls.Config{RootCAs: authority.pool, Certificates: []tls.Certificate{authority.sign(t, "client")}}
 	for _, test := range []struct {

@@ -16,6 +16,14 @@ const (
 	ReadAll
 )
 
+// valid refuses what is neither a number of replicas nor one of the names; the error is an ErrInvalid.
+func (c ReadConsistency) valid() error {
+	if c < ReadAll {
+		return invalidf("%d is neither a number of replicas nor one of the names", c)
+	}
+	return nil
+}
+
 // proto returns nil for what is left to the server.
 func (c ReadConsistency) proto() *qdrant.ReadConsistency {
 	switch {
@@ -44,6 +52,14 @@ const (
 	// WriteStrong passes writes through a leader that does not change: no writes while it is away.
 	WriteStrong
 )
+
+// valid refuses what is none of the orderings; the error is an ErrInvalid.
+func (o WriteOrdering) valid() error {
+	if o < 0 || o > WriteStrong {
+		return invalidf("%d is none of the orderings", o)
+	}
+	return nil
+}
 
 // proto returns nil for what is left to the server.
 func (o WriteOrdering) proto() *qdrant.WriteOrdering {

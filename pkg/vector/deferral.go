@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -31,26 +32,41 @@ const (
 // change, hence not "unset" but Auto: lib/api/src/grpc/conversions.rs of the server, Option<usize> to and from MaxOptimizationThreads.)
 //
 // The same update writes the previous value into the collection's metadata: one consensus operation, so there is never the one without the
-// other. A process that is killed leaves that mark behind, and whoever opens or loads the collection next restores the value. Metadata is
-// merged key by key, and a key whose new value is null is removed, the others stay (lib/segment/src/common/utils.rs merge_map). It is saved
-// with the collection's settings (Collection::update_metadata), so it survives restarts of the server.
+// other. While the load goes on it renews that mark. A process that is killed leaves it behind, and whoever opens or loads the collection
+// once the mark is old restores the value. Metadata is merged key by key, where the new value replaces the old one as a whole, and a key
+// whose new value is null is removed, the others stay (lib/segment/src/common/utils.rs merge_map). It is saved with the collection's
+// settings (Collection::update_metadata), so it survives restarts of the server. An update of metadata alone leaves the optimizers running
+// (lib/storage/src/content_manager/toc/collection_meta_ops.rs).
 //
-// The update returns when the peer that took it has applied it. The others follow a moment later (seen on three peers: right
-// after the answer another one still had the old value), which is why it is read back. Each replica restarts its workers with the new setting and keeps its queue of updates, and asks the optimizers to
-// look around when they may work again (LocalShard::on_optimizer_config_update), so restoring needs no write to set indexing going.
+// The update returns when the peer that took it has applied it. The others follow a moment later (seen on three peers: right after the
+// answer another one still had the old value), which is why it is read back. Each replica restarts its workers with the new setting and
+// keeps its queue of updates, and asks the optimizers to look around when they may work again (LocalShard::on_optimizer_config_update), so
+// restoring needs no write to set indexing going.
 const (
-	// deferralKey is the mark's key in the metadata. Its value is a struct of the two below.
+	// deferralKey is the mark's key in the metadata. Its value is a struct of the three below.
 	deferralKey = "indexing_deferred"
 	// deferralThreads is max_optimization_threads as it was: "auto" or a number.
 	deferralThreads = "max_optimization_threads"
 	// deferralSince is the time when it was deferred, in RFC 3339, for people who look.
 	deferralSince = "since"
+	// deferralRenewed is the time when the load was last alive, in RFC 3339.
+	deferralRenewed = "renewed"
+)
+
+const (
+	// renewEvery is how often a load renews its mark, and markLife how old a mark is when its load is taken for dead. Two renewals in a row
+	// may fail, or the clocks of two machines differ by a minute, and a load that is alive is still known to be. To take it for dead costs no
+	// more than the work of the optimizers from then on.
+	renewEvery = 30 * time.Second
+	markLife   = 2 * time.Minute
 )
 
 const (
 	// restoreTimeout bounds putting things back after a load was cancelled. A consensus operation takes up to 10 s by the server's own rule
 	// when a peer is away, and may need a second try.
 	restoreTimeout = 30 * time.Second
+	// renewTimeout bounds a renewal, which is awaited before things are put back.
+	renewTimeout = 10 * time.Second
 	// confirmTimeout and confirmEvery bound how long a peer that did not take the update itself may lag behind the consensus.
 	confirmTimeout = 10 * time.Second
 	confirmEvery   = 50 * time.Millisecond
@@ -60,24 +76,40 @@ const (
 type deferral struct {
 	collection string // its own name, not an alias
 	before     *qdrant.MaxOptimizationThreads
+	since      time.Time
+	stop       func() // ends the renewals
 }
 
-// DeferredSince is the time since when a Load has put off indexing a collection, or has been dead without putting it back; zero if none has.
-func DeferredSince(info *qdrant.CollectionInfo) time.Time {
+// DeferredSince is the time since when a Load has put off indexing a collection; zero if none has. The Load may still be at work, or dead:
+// a process that was killed puts nothing back. Then whoever opens the collection (not ReadOnly), or loads into it, two minutes after the
+// last sign of life does so.
+func DeferredSince(info *qdrant.CollectionInfo) time.Time { return markTime(info, deferralSince) }
+
+// markTime is a time of a mark; zero if there is none.
+func markTime(info *qdrant.CollectionInfo, key string) time.Time {
 	mark := info.GetConfig().GetMetadata()[deferralKey].GetStructValue().GetFields()
-	since, err := time.Parse(time.RFC3339, mark[deferralSince].GetStringValue())
+	t, err := time.Parse(time.RFC3339, mark[key].GetStringValue())
 	if err != nil {
 		return time.Time{}
 	}
-	return since
+	return t
 }
 
-// restoreIndexing restores the indexing of a collection whose mark says that a load deferred it and never came to its end. It does so also
-// while that load still runs in another process: whoever opens a collection wants to use it, and the load is as right without, merely
-// slower. A key that may only read leaves it to others.
+// deferralAlive says whether a load that is taken to be alive has deferred the index of a collection. A mark from the future is not: the
+// clock of whoever made it, or this one, is wrong, and nobody knows when it would end.
+func deferralAlive(info *qdrant.CollectionInfo, now time.Time) bool {
+	renewed := markTime(info, deferralRenewed)
+	if renewed.IsZero() {
+		renewed = markTime(info, deferralSince)
+	}
+	return now.Sub(renewed).Abs() < markLife
+}
+
+// restoreIndexing restores the indexing of a collection whose mark says that a load deferred it and never came to its end. It leaves alone
+// what belongs to a load that is alive. A key that may only read leaves it to others.
 func restoreIndexing(ctx context.Context, db *DB, name string, info *qdrant.CollectionInfo) error {
 	before, marked := deferralMark(info)
-	if !marked {
+	if !marked || deferralAlive(info, time.Now()) {
 		return nil
 	}
 	collection, err := collectionName(ctx, db, name)
@@ -106,7 +138,10 @@ func deferIndexing(ctx context.Context, db *DB, name string, info *qdrant.Collec
 	if err != nil {
 		return nil, err
 	}
-	d := &deferral{collection: collection, before: before}
+	d := &deferral{collection: collection, before: before, since: DeferredSince(info), stop: func() {}}
+	if d.since.IsZero() {
+		d.since = time.Now()
+	}
 	switch err := wrap(act, db.Raw().UpdateCollection(ctx, d.deferring(time.Now()))); {
 	case errors.Is(err, ErrUnauthorized):
 		return nil, err
@@ -117,6 +152,37 @@ func deferIndexing(ctx context.Context, db *DB, name string, info *qdrant.Collec
 		return d, fmt.Errorf("%s: %w", act, err)
 	}
 	return d, nil
+}
+
+// stayAlive renews the mark from now on, until stop.
+func (d *deferral) stayAlive(ctx context.Context, db *DB) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	d.stop = sync.OnceFunc(func() {
+		close(quit)
+		<-done
+	})
+	ctx = context.WithoutCancel(ctx) // one that was given up could still come into effect, after things were put back
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(renewEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ticker.C:
+			}
+			if err := d.renew(ctx, db); err != nil {
+				db.config.Logger.Warn("a load could not say that it is alive", "collection", d.collection, "error", err)
+			}
+		}
+	}()
+}
+
+func (d *deferral) renew(ctx context.Context, db *DB) error {
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	return db.Raw().UpdateCollection(ctx, &qdrant.UpdateCollection{CollectionName: d.collection, Metadata: d.mark(time.Now())})
 }
 
 // restore puts back what was before, and takes the mark away. It is as good twice.
@@ -152,17 +218,25 @@ func (d *deferral) confirm(ctx context.Context, db *DB, want *qdrant.MaxOptimiza
 	}
 }
 
-func (d *deferral) deferring(now time.Time) *qdrant.UpdateCollection {
-	mark := map[string]*qdrant.Value{deferralSince: qdrant.NewValueString(now.UTC().Format(time.RFC3339))}
+// mark is the metadata of a deferral.
+func (d *deferral) mark(now time.Time) map[string]*qdrant.Value {
+	mark := map[string]*qdrant.Value{
+		deferralSince:   qdrant.NewValueString(d.since.UTC().Format(time.RFC3339)),
+		deferralRenewed: qdrant.NewValueString(now.UTC().Format(time.RFC3339)),
+	}
 	if n, number := threadsNumber(d.before); number {
 		mark[deferralThreads] = qdrant.NewValueInt(int64(n)) //nolint:gosec // a number of threads
 	} else {
 		mark[deferralThreads] = qdrant.NewValueString("auto")
 	}
+	return map[string]*qdrant.Value{deferralKey: qdrant.NewValueStruct(&qdrant.Struct{Fields: mark})}
+}
+
+func (d *deferral) deferring(now time.Time) *qdrant.UpdateCollection {
 	return &qdrant.UpdateCollection{
 		CollectionName:   d.collection,
 		OptimizersConfig: &qdrant.OptimizersConfigDiff{MaxOptimizationThreads: qdrant.NewMaxOptimizationThreads(0)},
-		Metadata:         map[string]*qdrant.Value{deferralKey: qdrant.NewValueStruct(&qdrant.Struct{Fields: mark})},
+		Metadata:         d.mark(now),
 	}
 }
 

@@ -3,7 +3,9 @@ package vector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -30,11 +32,14 @@ func TestTheMarkOfADeferralComesBack(t *testing.T) {
 	for name, before := range map[string]*qdrant.MaxOptimizationThreads{"auto": autoThreads(), "3": threads(3), "1": threads(1)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &deferral{collection: "books", before: before}
-			request := d.deferring(time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC))
+			since := time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
+			d := &deferral{collection: "books", before: before, since: since}
+			request := d.deferring(since.Add(time.Minute))
 			assert.True(t, isZero(request.GetOptimizersConfig().GetMaxOptimizationThreads()))
 			mark := request.GetMetadata()[deferralKey]
-			assert.Equal(t, "2026-11-23T18:00:00Z", mark.GetStructValue().GetFields()[deferralSince].GetStringValue())
+			assert.Equal(t, since, DeferredSince(marked(threads(0), mark)))
+			assert.True(t, deferralAlive(marked(threads(0), mark), since.Add(2*time.Minute)))
+			assert.False(t, deferralAlive(marked(threads(0), mark), since.Add(3*time.Minute)))
 
 			found, there := deferralMark(marked(threads(0), mark))
 			require.True(t, there)
@@ -224,9 +229,112 @@ func TestADeferralThatIsNotAllowed(t *testing.T) {
 		fake := newFakeServer()
 		fake.onUpdate = forbidden
 		c := openBooks(t, fake, "books")
-		mark := (&deferral{before: autoThreads()}).deferring(time.Now()).GetMetadata()[deferralKey]
+		mark := (&deferral{before: autoThreads()}).deferring(time.Now().Add(-time.Hour)).GetMetadata()[deferralKey]
 		require.NoError(t, restoreIndexing(t.Context(), c.db, c.name, marked(threads(0), mark)))
+		assert.Equal(t, 1, fake.updates)
 	})
+}
+
+func TestDeferralAlive(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	at := func(ago time.Duration) *qdrant.Value {
+		return qdrant.NewValueString(now.Add(-ago).Format(time.RFC3339))
+	}
+	for _, test := range []struct {
+		name           string
+		renewed, since *qdrant.Value
+		want           bool
+	}{
+		{"a moment ago", at(time.Second), at(time.Hour), true},
+		{"a minute ago", at(time.Minute), at(time.Hour), true},
+		{"three minutes ago", at(3 * time.Minute), at(time.Hour), false},
+		{"by a clock that is a bit ahead", at(-time.Minute), at(time.Hour), true},
+		{"by a clock that is wrong", at(-time.Hour), at(time.Hour), false},
+		{"of before there were renewals", nil, at(time.Minute), true},
+		{"of long before there were renewals", nil, at(time.Hour), false},
+		{"without any time", nil, nil, false},
+		{"of something else", qdrant.NewValueBool(true), nil, false},
+	} {
+		mark := qdrant.NewValueStruct(&qdrant.Struct{Fields: map[string]*qdrant.Value{deferralRenewed: test.renewed, deferralSince: test.since}})
+		assert.Equal(t, test.want, deferralAlive(marked(threads(0), mark), now), test.name)
+	}
+	assert.False(t, deferralAlive(marked(autoThreads(), nil), now), "there is no mark")
+}
+
+// deferredBy leaves behind what a load that was alive a while ago would.
+func deferredBy(t *testing.T, fake *fakeServer, ago time.Duration) {
+	t.Helper()
+	request := (&deferral{collection: "books", before: threads(3), since: time.Now().Add(-time.Hour)}).deferring(time.Now().Add(-ago))
+	_, err := fake.updateCollection(t.Context(), request)
+	require.NoError(t, err)
+}
+
+func TestALoadThatIsAliveKeepsItsDeferral(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := newFakeServer()
+		c := openBooks(t, fake, "books")
+		began := time.Now()
+		slow := func(yield func(book, error) bool) {
+			for i := range 100 {
+				time.Sleep(6 * time.Second)
+				info, err := c.db.Raw().GetCollectionInfo(t.Context(), c.name)
+				if i > 0 {
+					require.NoError(t, err)
+					assert.WithinDuration(t, began, DeferredSince(info), 10*time.Second)
+					require.NoError(t, restoreIndexing(t.Context(), c.db, c.name, info), "as Open does")
+					assert.Equal(t, "0", fake.threads())
+				}
+				if !yield(bookOf(i), nil) {
+					return
+				}
+			}
+		}
+		o := small
+		o.DeferIndexing = DeferAlways
+		_, err := c.Load(t.Context(), slow, o)
+		require.NoError(t, err)
+		assert.Equal(t, 1+20+1, fake.updates, "the deferral, a renewal every half minute for ten, and the end of it")
+		assert.Equal(t, "auto", fake.threads())
+		time.Sleep(time.Hour)
+		assert.Equal(t, []string{"owner"}, fake.metadata(), "nobody renews it any more")
+	})
+}
+
+func TestALoadLeavesTheDeferralOfAnotherAlone(t *testing.T) {
+	t.Parallel()
+	for _, wanted := range []Deferral{DeferNever, DeferAuto, DeferAlways} {
+		for name, lasts := range map[string]time.Duration{"as long as that is alive": time.Minute, "until that is dead": 3 * time.Minute} {
+			t.Run(fmt.Sprintf("%s, %d", name, wanted), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					fake := newFakeServer()
+					deferredBy(t, fake, 30*time.Second)
+					const looks = 12
+					fake.barrier = lasts / looks
+					fake.onBarrier = func(n int) (qdrant.UpdateStatus, error) {
+						assert.True(t, isZero(fake.config.GetOptimizerConfig().GetMaxOptimizationThreads()))
+						if n < looks {
+							return qdrant.UpdateStatus_WaitTimeout, nil
+						}
+						return qdrant.UpdateStatus_Completed, nil
+					}
+					o := small
+					o.DeferIndexing, o.Patience = wanted, time.Hour
+					stats, err := openBooks(t, fake, "books").Load(t.Context(), books(100), o)
+					require.NoError(t, err)
+					assert.False(t, stats.Deferred)
+					if lasts < markLife {
+						assert.Equal(t, "0", fake.threads())
+						return
+					}
+					assert.Equal(t, "3", fake.threads())
+					assert.Equal(t, []string{"owner"}, fake.metadata())
+				})
+			})
+		}
+	}
 }
 
 // A load that was killed has left the zero and the mark behind.
@@ -236,10 +344,7 @@ func TestTheNextLoadFindsTheMark(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake := newFakeServer()
-			killed := (&deferral{before: threads(3)}).deferring(time.Now())
-			killed.CollectionName = "books"
-			_, err := fake.updateCollection(t.Context(), killed)
-			require.NoError(t, err)
+			deferredBy(t, fake, 3*time.Minute)
 			meanwhile := ""
 			fake.onUpsert = func(n int, _ *qdrant.UpsertPoints) error {
 				if n == 1 {
@@ -249,7 +354,7 @@ func TestTheNextLoadFindsTheMark(t *testing.T) {
 			}
 			o := small
 			o.DeferIndexing = wanted
-			_, err = openBooks(t, fake, "books").Load(t.Context(), books(100), o)
+			_, err := openBooks(t, fake, "books").Load(t.Context(), books(100), o)
 			require.NoError(t, err)
 			assert.Equal(t, map[Deferral]string{DeferNever: "3", DeferAlways: "0"}[wanted], meanwhile)
 			assert.Equal(t, "3", fake.threads(), "as it was before the load that was killed")

@@ -46,36 +46,39 @@ func (c *Collection[T]) UpsertIf(ctx context.Context, filter Filter, documents .
 }
 
 func (c *Collection[T]) upsert(ctx context.Context, documents []T, condition *qdrant.Filter, mode qdrant.UpdateMode) error {
-	batches, err := c.encode(documents)
+	batches, err := c.encode(documents, c.codec.Append)
 	if err != nil {
 		return err
 	}
-	var done outcome
-	for _, batch := range batches {
+	return c.sendAll(batches, "writing %d documents to collection %s", func(batch *codec.Batch) error {
 		request := batch.Upsert(c.name)
 		request.Wait, request.Ordering, request.ShardKeySelector, request.UpdateFilter = qdrant.PtrOf(true), c.ordering, c.shards, condition
 		if mode != qdrant.UpdateMode_Upsert {
 			request.UpdateMode = &mode
 		}
-		act := fmt.Sprintf("writing %d documents to collection %s", batch.Len(), c.name)
-		if _, err := c.db.Raw().Upsert(ctx, request); err != nil {
-			done.failed(batch.IDs(), wrap(act, err))
-			continue
-		}
-		done.acknowledged += batch.Len()
-	}
-	return done.err()
+		_, err := c.db.Raw().Upsert(ctx, request)
+		return err
+	})
 }
 
-// encode checks the documents and turns them into batches of about upsertBytes.
-func (c *Collection[T]) encode(documents []T) ([]*codec.Batch, error) {
+// encode checks the documents and turns them into batches of about upsertBytes, and no more documents than the server takes.
+func (c *Collection[T]) encode(documents []T, encode func(*codec.Batch, *T) error) ([]*codec.Batch, error) {
+	if c.misuse != nil {
+		return nil, c.misuse
+	}
 	var batches []*codec.Batch
 	current := &codec.Batch{}
+	first := make(map[ID]int, len(documents))
 	for i := range documents {
-		if err := c.codec.Append(current, &documents[i]); err != nil {
+		if err := encode(current, &documents[i]); err != nil {
 			return nil, documentAt(i, err)
 		}
-		if current.Bytes() >= upsertBytes {
+		id := current.IDs()[current.Len()-1]
+		if earlier, twice := first[id]; twice {
+			return nil, &DocumentError{Position: i, ID: id, Field: "id", Reason: fmt.Sprintf("document %d has the same", earlier)}
+		}
+		first[id] = i
+		if current.Bytes() >= upsertBytes || current.Len() >= c.most {
 			batches, current = append(batches, current), &codec.Batch{}
 		}
 	}
@@ -85,13 +88,40 @@ func (c *Collection[T]) encode(documents []T) ([]*codec.Batch, error) {
 	return batches, nil
 }
 
-// documentAt is the error of encoding the document at a position.
+// sendAll sends one batch after the other, and goes on after one that is refused, but not after what the next ones would meet as well.
+func (c *Collection[T]) sendAll(batches []*codec.Batch, act string, send func(*codec.Batch) error) error {
+	var done outcome
+	for i, batch := range batches {
+		err := wrap(fmt.Sprintf(act, batch.Len(), c.name), send(batch))
+		if err == nil {
+			done.acknowledged += batch.Len()
+			continue
+		}
+		done.failed(batch.IDs(), err)
+		if hopeless(err) {
+			for _, rest := range batches[i+1:] {
+				done.failed(rest.IDs(), err)
+			}
+			break
+		}
+	}
+	return done.err()
+}
+
+// hopeless is an error that has little to do with the request: each further one would take its whole time to fail as well.
+func hopeless(err error) bool {
+	return slices.ContainsFunc([]error{
+		ErrUnauthorized, ErrUnavailable, ErrRateLimited, ErrClosed, ErrNotFound, context.Canceled, context.DeadlineExceeded,
+	}, func(target error) bool { return errors.Is(err, target) })
+}
+
+// documentAt is the error of encoding the document at a position, or of decoding one, which has none: -1.
 func documentAt(position int, err error) error {
 	var field *codec.FieldError
 	if !errors.As(err, &field) {
 		return fmt.Errorf("document %d: %w", position, err)
 	}
-	return &DocumentError{Position: position, ID: field.ID, Field: field.Field, Reason: field.Reason}
+	return &DocumentError{Position: position, ID: field.ID, NoID: field.NoID, Field: field.Field, Reason: field.Reason}
 }
 
 // outcome is what several requests have come to.
@@ -120,12 +150,12 @@ func (o *outcome) err() error {
 // Get reads the documents of some ids, with their vectors, in the order of the ids. Ids that are not there are left out.
 func (c *Collection[T]) Get(ctx context.Context, ids ...ID) ([]T, error) {
 	act := fmt.Sprintf("reading %d documents of collection %s", len(ids), c.name)
-	if len(ids) == 0 {
-		return nil, nil
+	if len(ids) == 0 || c.misuse != nil {
+		return nil, c.misuse
 	}
 	points, err := c.db.Raw().Get(ctx, &qdrant.GetPoints{
 		CollectionName: c.name, Ids: protoIDs(ids), WithPayload: qdrant.NewWithPayload(true), WithVectors: qdrant.NewWithVectors(true),
-		ReadConsistency: c.db.consistency, ShardKeySelector: c.shards,
+		ReadConsistency: c.reads, ShardKeySelector: c.shards,
 	})
 	if err != nil {
 		return nil, wrap(act, err)
@@ -134,7 +164,7 @@ func (c *Collection[T]) Get(ctx context.Context, ids ...ID) ([]T, error) {
 	for _, p := range points {
 		var document T
 		if err := c.codec.Decode(p.GetId(), p.GetPayload(), p.GetVectors(), &document); err != nil {
-			return nil, fmt.Errorf("%s: %w", act, err)
+			return nil, fmt.Errorf("%s: %w", act, documentAt(-1, err))
 		}
 		id, err := codec.IDFromProto(p.GetId())
 		if err != nil {
@@ -193,7 +223,7 @@ func (c *Collection[T]) Count(ctx context.Context, filter Filter) (uint64, error
 		return 0, fmt.Errorf("%s: %w", act, err)
 	}
 	n, err := c.db.Raw().Count(ctx, &qdrant.CountPoints{
-		CollectionName: c.name, Filter: condition, Exact: qdrant.PtrOf(true), ReadConsistency: c.db.consistency, ShardKeySelector: c.shards,
+		CollectionName: c.name, Filter: condition, Exact: qdrant.PtrOf(true), ReadConsistency: c.reads, ShardKeySelector: c.shards,
 	})
 	return n, wrap(act, err)
 }
@@ -220,7 +250,7 @@ func (c *Collection[T]) Scroll(ctx context.Context, filter Filter) iter.Seq2[T, 
 			points, next, err := c.db.Raw().ScrollAndOffset(ctx, &qdrant.ScrollPoints{
 				CollectionName: c.name, Filter: condition, Offset: from, Limit: qdrant.PtrOf(uint32(scrollPage)),
 				WithPayload: qdrant.NewWithPayload(true), WithVectors: qdrant.NewWithVectors(true),
-				ReadConsistency: c.db.consistency, ShardKeySelector: c.shards,
+				ReadConsistency: c.reads, ShardKeySelector: c.shards,
 			})
 			if err != nil {
 				var none T
@@ -230,7 +260,7 @@ func (c *Collection[T]) Scroll(ctx context.Context, filter Filter) iter.Seq2[T, 
 			for _, p := range points {
 				var document T
 				if err := c.codec.Decode(p.GetId(), p.GetPayload(), p.GetVectors(), &document); err != nil {
-					fail(err)
+					fail(documentAt(-1, err))
 					return
 				}
 				if !yield(document, nil) {
@@ -245,8 +275,8 @@ func (c *Collection[T]) Scroll(ctx context.Context, filter Filter) iter.Seq2[T, 
 	}
 }
 
-// SetPayload sets some payload fields of the selected documents and leaves the others as they are. Fields are named as in the payload;
-// a dot leads into a nested one.
+// SetPayload sets some payload fields of the selected documents and leaves the others as they are. Fields are named as in the payload. A
+// nested one is set with the whole object that it is in; for a single one there is SetPayloadPoints.Key of the raw API.
 func (c *Collection[T]) SetPayload(ctx context.Context, which Selection, fields map[string]any) error {
 	return c.payload(ctx, "setting", which, fields, c.db.Raw().SetPayload)
 }
@@ -269,7 +299,7 @@ func (c *Collection[T]) payload(
 		CollectionName: c.name, Wait: qdrant.PtrOf(true), PointsSelector: selector, Ordering: c.ordering, ShardKeySelector: c.shards,
 	}
 	if request.Payload, err = c.codec.Partial(fields); err != nil {
-		return fmt.Errorf("%s: %w", act, err)
+		return fmt.Errorf("%s: %w", act, invalidf("%w", err))
 	}
 	_, err = send(ctx, request)
 	return wrap(act, err)
@@ -307,22 +337,16 @@ func (c *Collection[T]) ClearPayload(ctx context.Context, which Selection) error
 // UpdateVectors replaces the vectors of documents that are there; of each document only its id and those vectors count that are not
 // empty, and the payload stays as it is.
 func (c *Collection[T]) UpdateVectors(ctx context.Context, documents ...T) error {
-	batches, err := c.encode(documents)
+	batches, err := c.encode(documents, c.codec.AppendVectors)
 	if err != nil {
 		return err
 	}
-	var done outcome
-	for _, batch := range batches {
-		act := fmt.Sprintf("updating the vectors of %d documents of collection %s", batch.Len(), c.name)
-		if _, err := c.db.Raw().UpdateVectors(ctx, &qdrant.UpdatePointVectors{
+	return c.sendAll(batches, "updating the vectors of %d documents of collection %s", func(batch *codec.Batch) error {
+		_, err := c.db.Raw().UpdateVectors(ctx, &qdrant.UpdatePointVectors{
 			CollectionName: c.name, Wait: qdrant.PtrOf(true), Points: batch.Vectors(), Ordering: c.ordering, ShardKeySelector: c.shards,
-		}); err != nil {
-			done.failed(batch.IDs(), wrap(act, err))
-			continue
-		}
-		done.acknowledged += batch.Len()
-	}
-	return done.err()
+		})
+		return err
+	})
 }
 
 // DeleteVectors removes named vectors of the selected documents; the documents stay.
@@ -334,7 +358,7 @@ func (c *Collection[T]) DeleteVectors(ctx context.Context, which Selection, name
 	}
 	for _, name := range names {
 		if !c.hasVector(name) {
-			return fmt.Errorf("%s: there is no vector %q in the schema", act, name)
+			return fmt.Errorf("%s: %w", act, invalidf("there is no vector %q in the schema", name))
 		}
 	}
 	_, err = c.db.Raw().DeleteVectors(ctx, &qdrant.DeletePointVectors{
@@ -375,6 +399,9 @@ func (f Filter) selector() (*qdrant.PointsSelector, error) {
 }
 
 func (c *Collection[T]) selector(which Selection) (*qdrant.PointsSelector, error) {
+	if c.misuse != nil {
+		return nil, c.misuse
+	}
 	if which == nil {
 		return nil, invalidf("no points are selected")
 	}
@@ -388,22 +415,24 @@ func (c *Collection[T]) selector(which Selection) (*qdrant.PointsSelector, error
 
 // filter is a filter over fields that the schema knows.
 func (c *Collection[T]) filter(f Filter) (*qdrant.Filter, error) {
-	if err := c.known(f.Fields()); err != nil {
+	if err := errors.Join(c.misuse, c.known(f.Fields())); err != nil {
 		return nil, err
 	}
 	return f.Proto()
 }
 
 func (c *Collection[T]) known(fields []string) error {
-	var errs []error
 	for _, field := range fields {
-		errs = append(errs, c.codec.Field(field))
+		if err := c.codec.Field(field); err != nil {
+			return invalidf("%w", err)
+		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (c *Collection[T]) hasVector(name string) bool {
-	return slices.ContainsFunc(c.schema.Vectors, func(v codec.VectorField) bool { return v.Name == name })
+	_, there := c.schema.Vector(name)
+	return there || c.schema.AnyVectors
 }
 
 func protoIDs(ids []ID) []*qdrant.PointId {

@@ -105,6 +105,45 @@ func TestNothingIsSentOfDocumentsThatDoNotFit(t *testing.T) {
 	}
 }
 
+func TestTheSameIDTwiceIsRefused(t *testing.T) {
+	t.Parallel()
+	db, _ := connect(t, 1)
+	books := openShelf(t, db)
+	twice := append(shelf(), shelf()[1])
+	for _, err := range []error{books.Upsert(t.Context(), twice...), books.UpdateVectors(t.Context(), twice...)} {
+		var refused *vector.DocumentError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, vector.DocumentError{Position: 5, ID: vector.Num(2), Field: "id", Reason: "document 1 has the same"}, *refused)
+	}
+}
+
+func TestUpdateVectorsLooksAtVectorsOnly(t *testing.T) {
+	t.Parallel()
+	db, _ := connect(t, 1)
+	books := openShelf(t, db)
+	ctx := t.Context()
+	require.NoError(t, books.UpdateVectors(ctx, Book{ID: 3, Words: vector.Sparse{Indices: []uint32{9}, Values: []float32{9}}, Rating: math.NaN()}))
+	book, err := books.One(ctx, vector.Num(3))
+	require.NoError(t, err)
+	assert.Equal(t, []uint32{9}, book.Words.Indices)
+	assert.InDeltaSlice(t, normalised(shelf()[2].Text), book.Text, 1e-6, "the vector that was empty stays")
+	assert.Equal(t, "Der Zauberberg", book.Title)
+	require.Error(t, books.UpdateVectors(ctx, Book{ID: 3}), "no vector at all")
+}
+
+func TestVectorsOfPointsCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	db, _ := connect(t, 1)
+	openShelf(t, db)
+	points, err := vector.Open[vector.Point](t.Context(), db, "books", vector.MustExist())
+	require.NoError(t, err)
+	require.NoError(t, points.DeleteVectors(t.Context(), vector.Points(vector.Num(1)), "words"))
+	p, err := points.One(t.Context(), vector.Num(1))
+	require.NoError(t, err)
+	assert.NotContains(t, p.Vectors, "words")
+	assert.Contains(t, p.Vectors, "text")
+}
+
 func TestModesOfWriting(t *testing.T) {
 	t.Parallel()
 	db, _ := connect(t, 1)
@@ -163,6 +202,12 @@ func TestPartialFailuresNameTheIDs(t *testing.T) {
 	assert.Equal(t, []vector.ID{vector.Num(0), vector.Num(1), vector.Num(2)}, failed)
 	assert.ErrorIs(t, err, vector.ErrInvalid, "what all failures have in common can be asked of the whole")
 	require.NoError(t, wides.Upsert(t.Context(), documents...), "again is safe")
+
+	before := len(cluster.Calls())
+	cluster.Server(0).FailCalls(qdranttest.CallFault{Method: "Upsert", Times: 1, Code: codes.PermissionDenied, Message: "read only"})
+	err = wides.Upsert(t.Context(), documents...)
+	require.ErrorIs(t, err, vector.ErrUnauthorized)
+	assert.Len(t, cluster.Calls(), before+1, "the others would be refused as well")
 }
 
 func TestWhatSelectsEverythingByMistakeIsRefused(t *testing.T) {

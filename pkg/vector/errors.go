@@ -26,7 +26,7 @@ var (
 	ErrInvalid = errors.New("invalid request")
 	// ErrRateLimited: more calls than the collection's strict mode allows.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrUnavailable: no peer could be reached, or the shard has no replica that answers.
+	// ErrUnavailable: no peer could be reached, the one that was stopped meanwhile, or the shard has no replica that answers.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrClosed: the DB was closed.
 	ErrClosed = errors.New("the connection is closed")
@@ -42,7 +42,7 @@ type Error struct {
 	Code codes.Code
 	// Message is the server's, or gRPC's where no server answered.
 	Message string
-	// Attempts is how often the call was made; 0 if it was not.
+	// Attempts is how often the call was made, at least 1.
 	Attempts int
 	// RetryAfter is how long to wait by the server's word; 0 where it gave none.
 	RetryAfter time.Duration
@@ -88,11 +88,10 @@ func (e *Error) Is(target error) bool {
 	case ErrRateLimited:
 		return e.Code == codes.ResourceExhausted && e.RetryAfter > 0
 	case ErrUnavailable:
-		return e.Code == codes.Unavailable || retry.Away(e.Code, e.Message)
+		// A server that stops resets its streams, which is Canceled too, although the caller has not cancelled anything.
+		return e.Code == codes.Unavailable || retry.Away(e.Code, e.Message) || e.Code == codes.Canceled && !errors.Is(e.err, context.Canceled)
 	case context.DeadlineExceeded:
 		return e.Code == codes.DeadlineExceeded
-	case context.Canceled:
-		return e.Code == codes.Canceled
 	default:
 		return false
 	}
@@ -116,8 +115,9 @@ func (e *SchemaError) Is(target error) bool { return target == ErrInvalid }
 type DocumentError struct {
 	// Position counts the documents of the call, or of the sequence, from 0; -1 where there is none.
 	Position int
-	// ID is the document's, where it has one.
-	ID ID
+	// ID is the document's. It is the zero ID where NoID is true: the id itself could not be read.
+	ID   ID
+	NoID bool
 	// Field is the field's name in the payload, or the vector's; "" where the document as a whole is meant.
 	Field string
 	// Reason says what is wrong, such as "99 dimensions instead of 100".
@@ -125,8 +125,13 @@ type DocumentError struct {
 }
 
 func (e *DocumentError) Error() string {
-	where := fmt.Sprintf("document %d (id %s)", e.Position, e.ID)
-	if e.Position < 0 {
+	where := "document"
+	switch {
+	case e.Position >= 0 && e.NoID:
+		where = fmt.Sprintf("document %d", e.Position)
+	case e.Position >= 0:
+		where = fmt.Sprintf("document %d (id %s)", e.Position, e.ID)
+	case !e.NoID:
 		where = fmt.Sprintf("document with id %s", e.ID)
 	}
 	if e.Field != "" {
@@ -171,15 +176,25 @@ func (e *PartialError) Unwrap() []error {
 	return errs
 }
 
-// callError adds the id of the call to its error.
+// callError is the error of a call with what else is known of it.
 type callError struct {
-	requestID string
+	requestID string // "" if none
+	attempts  int
+	canceled  bool // the caller's context is
 	err       error
 }
 
-func (e *callError) Error() string { return fmt.Sprintf("%v (request %s)", e.err, e.requestID) }
+func (e *callError) Error() string {
+	if e.requestID == "" {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("%v (request %s)", e.err, e.requestID)
+}
 
 func (e *callError) Unwrap() error { return e.err }
+
+// Is finds context.Canceled, which no status says.
+func (e *callError) Is(target error) bool { return target == context.Canceled && e.canceled }
 
 // wrap makes an *Error of a call's error; nil stays nil, and so does an *Error, whose own act
 // says more. act has a verb and an object: wrap("searching collection words", err).
@@ -193,11 +208,11 @@ func wrap(act string, err error) error {
 	if errors.Is(err, ErrClosed) {
 		return fmt.Errorf("%s: %w", act, ErrClosed)
 	}
-	e := &Error{Act: act, Attempts: retry.Attempts(err), err: err}
+	e := &Error{Act: act, Attempts: 1, err: err}
 	if call, ok := errors.AsType[*callError](err); ok {
-		e.RequestID = call.requestID
+		e.Attempts, e.RequestID = call.attempts, call.requestID
 	}
-	// The client underneath replaces the status of a call that came too often by an error without one.
+	// This has no status.
 	if limited, ok := errors.AsType[*qdrant.QdrantResourceExhaustedError](err); ok {
 		e.Code, e.Message, e.RetryAfter = codes.ResourceExhausted, limited.Reason, time.Duration(limited.RetryAfterS)*time.Second
 		return e

@@ -16,7 +16,8 @@ import (
 func TestWrapFindsTheSentinel(t *testing.T) {
 	t.Parallel()
 	sentinels := []error{
-		ErrNotFound, ErrExists, ErrUnauthorized, ErrInvalid, ErrRateLimited, ErrUnavailable, ErrClosed, context.DeadlineExceeded, context.Canceled,
+		ErrNotFound, ErrExists, ErrUnauthorized, ErrInvalid, ErrRateLimited, ErrUnavailable, ErrClosed,
+		context.DeadlineExceeded, context.Canceled,
 	}
 	const replicas = "Service internal error: 1 of 1 read operations failed:\n  Service internal error: Tonic status error"
 	for _, test := range []struct {
@@ -26,7 +27,7 @@ func TestWrapFindsTheSentinel(t *testing.T) {
 	}{
 		{status.Error(codes.NotFound, "Not found: Collection `words` doesn't exist!"), codes.NotFound, []error{ErrNotFound}},
 		{status.Error(codes.AlreadyExists, "x"), codes.AlreadyExists, []error{ErrExists}},
-		{status.Error(codes.InvalidArgument, "Wrong input: Collection `words` already exists!"), codes.InvalidArgument, []error{ErrExists, ErrInvalid}},
+		{status.Error(codes.InvalidArgument, "Wrong input: `words` already exists!"), codes.InvalidArgument, []error{ErrExists, ErrInvalid}},
 		{status.Error(codes.InvalidArgument, "Wrong input"), codes.InvalidArgument, []error{ErrInvalid}},
 		{status.Error(codes.Unauthenticated, "x"), codes.Unauthenticated, []error{ErrUnauthorized}},
 		{status.Error(codes.PermissionDenied, "x"), codes.PermissionDenied, []error{ErrUnauthorized}},
@@ -38,6 +39,8 @@ func TestWrapFindsTheSentinel(t *testing.T) {
 		{status.Error(codes.DeadlineExceeded, "x"), codes.DeadlineExceeded, []error{context.DeadlineExceeded}},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, []error{context.DeadlineExceeded}},
 		{context.Canceled, codes.Canceled, []error{context.Canceled}},
+		{&callError{canceled: true, err: status.Error(codes.Canceled, "x")}, codes.Canceled, []error{context.Canceled}},
+		{&callError{err: status.Error(codes.Canceled, "the server stops")}, codes.Canceled, []error{ErrUnavailable}},
 		{errors.New("DeleteCollection() failed: words: failed to delete collection"), codes.NotFound, []error{ErrNotFound}},
 		{fmt.Errorf("%w: %w", ErrClosed, status.Error(codes.Canceled, "x")), codes.Unknown, []error{ErrClosed}},
 		{errors.New("x"), codes.Unknown, nil},
@@ -88,7 +91,11 @@ func TestDocumentErrorNamesPositionAndID(t *testing.T) {
 	assert.EqualError(t, &PartialError{Acknowledged: 3, Failed: []PointError{{id, context.Canceled}}},
 		"3 documents are stored, 1 are not; the first, id 7: context canceled")
 	assert.ErrorIs(t, &PartialError{Failed: []PointError{{id, context.Canceled}}}, context.Canceled)
-	schema := error(&SchemaError{Collection: "words", Differences: []string{"vector text: 768 dimensions instead of 384", "field year: no index"}})
+	assert.EqualError(t, &DocumentError{Position: 812, NoID: true, Field: "id", Reason: "x"}, "document 812: id: x")
+	assert.EqualError(t, &DocumentError{Position: -1, NoID: true, Field: "id", Reason: "x"}, "document: id: x")
+	schema := error(&SchemaError{
+		Collection: "words", Differences: []string{"vector text: 768 dimensions instead of 384", "field year: no index"},
+	})
 	assert.EqualError(t, schema, "collection words has another schema: vector text: 768 dimensions instead of 384; field year: no index")
 	assert.ErrorIs(t, schema, ErrInvalid)
 }

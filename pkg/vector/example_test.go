@@ -2,12 +2,17 @@ package vector_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/qdrant/go-client/qdrant"
+	"go.opentelemetry.io/otel"
 
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
 )
@@ -54,11 +59,29 @@ func ExampleConnect() {
 	defer db.Close()
 
 	check(db.Ready(ctx))
-	status, err := db.Status(ctx)
+	status, err := db.Status(ctx) // version; of each collection: color, points, shards, their replicas' states, transfers
 	check(err)
-	fmt.Println(status.Version >= "1.16")
+	fmt.Println(status.Peers)
 	// Output:
-	// true
+	// 1
+}
+
+func ExampleConfig() {
+	// TLS with an own authority, and a certificate by which the server knows the client (mTLS); traces by OpenTelemetry.
+	authorities := x509.NewCertPool()
+	pem, err := os.ReadFile("/etc/qdrant/ca.crt")
+	check(err)
+	authorities.AppendCertsFromPEM(pem)
+	own, err := tls.LoadX509KeyPair("/etc/qdrant/tls.crt", "/etc/qdrant/tls.key")
+	check(err)
+	db, err := vector.Connect(ctx, vector.Config{
+		Target:         "dns:///q-qdrant-clients:6334",
+		TLS:            &tls.Config{RootCAs: authorities, Certificates: []tls.Certificate{own}, ServerName: "qdrant.example.org"},
+		TracerProvider: otel.GetTracerProvider(),
+		Consistency:    vector.ReadMajority,
+	})
+	check(err)
+	defer db.Close()
 }
 
 func ExampleOpen() {
@@ -120,6 +143,71 @@ func ExampleCollection_SearchBatch() {
 	// The Sea
 	// Buddenbrooks
 	// L'Étranger
+}
+
+func ExampleNearestMulti() {
+	type Page struct {
+		ID     uint64      `vector:",id"`
+		Tokens [][]float32 `vector:",vector,size=2"` // one vector for each word, compared by the best match of each
+		Title  []float32   `vector:",vector,size=2,distance=dot"`
+		Body   []float32   `vector:",vector,size=2,distance=euclid"`
+	}
+	check(db.DropCollection(ctx, "pages"))
+	pages, err := vector.Open[Page](ctx, db, "pages")
+	check(err)
+	check(pages.Upsert(ctx,
+		Page{1, [][]float32{{1, 0}, {0, 1}}, []float32{1, 0}, []float32{1, 1}},
+		Page{2, [][]float32{{1, 0}}, []float32{0, 1}, []float32{5, 5}},
+	))
+
+	hits, err := pages.Search(ctx, vector.NearestMulti([][]float32{{1, 0}, {0, 1}}), vector.Limit(1))
+	check(err)
+	fmt.Println("tokens:", hits[0].ID, hits[0].Score)
+	// Of several vectors of a kind one has to be named.
+	hits, err = pages.Search(ctx, vector.Nearest([]float32{4, 5}), vector.Using("body"), vector.Limit(1), vector.WithVectors("body"))
+	check(err)
+	fmt.Println("body:", hits[0].ID, hits[0].Score, hits[0].Document.Body)
+	// Output:
+	// tokens: 1 2
+	// body: 2 1 [5 5]
+}
+
+func ExampleOversampling() {
+	books := library("quantized", vector.Quantized(vector.Int8(0.99, true)))
+
+	// Twice as many candidates by the small vectors, the best of them by the whole ones; and no graph at all.
+	query := vector.Nearest([]float32{0.9, 0.2, 0.1, 0.1})
+	fast, err := books.Search(ctx, query, vector.Oversampling(2), vector.Rescoring(true), vector.EF(64), vector.Limit(1))
+	check(err)
+	exact, err := books.Search(ctx, query, vector.Exact(), vector.Limit(1))
+	check(err)
+	fmt.Println(fast[0].Document.Title, exact[0].Document.Title)
+	// Output:
+	// The Sea The Sea
+}
+
+func ExampleOrderBy() {
+	books := library("order")
+
+	hits, err := books.Search(ctx, vector.OrderBy("year", vector.Descending, nil), vector.Limit(2), vector.WithPayload("title", "year"))
+	check(err)
+	for _, hit := range hits {
+		fmt.Println(hit.Document.Year, hit.Document.Title)
+	}
+	// Output:
+	// 2005 The Sea
+	// 1942 L'Étranger
+}
+
+func ExampleDiverse() {
+	books := library("diverse")
+
+	// Near to the query, and far from each other.
+	hits, err := books.Search(ctx, vector.Diverse(vector.Nearest([]float32{0.2, 0.9, 0.3, 0.1}), 0.9, 5), vector.Limit(2))
+	check(err)
+	fmt.Println(hits[0].Document.Title, "and not its neighbor:", hits[1].Document.Title != "Buddenbrooks")
+	// Output:
+	// Der Zauberberg and not its neighbor: true
 }
 
 func ExampleRecommend() {
@@ -253,6 +341,55 @@ func ExampleCollection_Load() {
 	fmt.Println(stats.Acknowledged, n)
 	// Output:
 	// 5000 5000
+}
+
+func ExampleLoadOptions() {
+	check(db.DropCollection(ctx, "resumed"))
+	books, err := vector.Open[Book](ctx, db, "resumed")
+	check(err)
+	source := func(failAt int) iter.Seq2[Book, error] {
+		return func(yield func(Book, error) bool) {
+			for i := range 3000 {
+				if i == failAt {
+					yield(Book{}, errors.New("the file ends here"))
+					return
+				}
+				if !yield(Book{ID: uint64(i), Text: []float32{1, float32(i), 2, 3}}, nil) {
+					return
+				}
+			}
+		}
+	}
+	// The index is built once, at the end. What was acknowledged before the error need not be sent again.
+	options := vector.LoadOptions{DeferIndexing: vector.DeferAuto}
+	_, err = books.Load(ctx, source(2000), options)
+	var failed *vector.LoadError
+	if errors.As(err, &failed) {
+		fmt.Println(err)
+		options.Skip = failed.Stats.Acknowledged
+	}
+	stats, err := books.Load(ctx, source(-1), options)
+	check(err)
+	_, err = books.AwaitIndexed(ctx)
+	check(err)
+	fmt.Println(stats.Documents, "more,", stats.Points, "in all")
+	// Output:
+	// loading into collection resumed: reading document 2000: the file ends here; 2000 documents are acknowledged, continue with Skip: 2000
+	// 1000 more, 3000 in all
+}
+
+func ExampleCollection_DeleteWhere() {
+	books := library("delete")
+
+	check(books.DeleteWhere(ctx, vector.Where("lang").In("de", "fr")))
+	check(books.Delete(ctx, vector.Num(1)))
+	fmt.Println(books.DeleteWhere(ctx, vector.Filter{}))
+	n, err := books.Count(ctx, vector.Filter{})
+	check(err)
+	fmt.Println(n)
+	// Output:
+	// deleting documents of collection delete: the filter has no condition and would select every point; if that is meant, use Everything()
+	// 1
 }
 
 func ExampleCollection_Upsert() {

@@ -12,8 +12,8 @@ import (
 // Filter says which points a search, a count, an update or a deletion is about. The zero value is all points. A Filter never changes: And,
 // Or and Not return new ones, and one Filter may be part of many and be used by many goroutines.
 //
-// What is wrong with a filter, such as a range that ends before it starts, is kept within it and returned by Proto and by every call that is
-// given the filter, before anything is sent. Such errors are ErrInvalid.
+// What is wrong with a filter, such as a range that ends before it starts, is kept within it and returned by Proto and by every call that
+// is given the filter, before anything is sent. Such errors are ErrInvalid.
 //
 // A Filter is also an Option of a search; several of them must all match.
 type Filter struct {
@@ -172,18 +172,14 @@ func Nested(array string, f Filter) Filter {
 
 // IDs matches points by their ids. Without ids it is nothing at all.
 func IDs(ids ...ID) Filter {
-	list := make([]*qdrant.PointId, len(ids))
-	for i, id := range ids {
-		list[i] = id.Proto()
-	}
-	return filterOne(qdrant.NewHasID(list...))
+	return filterOne(qdrant.NewHasID(protoIDs(ids)...))
 }
 
 // HasVector matches points that have the named vector. The default vector's name is empty.
 func HasVector(name string) Filter { return filterOne(qdrant.NewHasVector(name)) }
 
-// RawFilter is a filter of the raw API, which is copied and not checked. nil is the zero Filter, an empty one is Everything. Its conditions without content, which the server
-// ignores, are left out, so that Not and Or of the filter mean what they say.
+// RawFilter is a filter of the raw API, which is copied and not checked. nil is the zero Filter, an empty one is Everything. Its
+// conditions without content, which the server ignores, are left out, so that Not and Or of the filter mean what they say.
 func RawFilter(raw *qdrant.Filter) Filter {
 	raw = proto.CloneOf(raw)
 	hollow := func(c *qdrant.Condition) bool { return c.GetConditionOneOf() == nil }

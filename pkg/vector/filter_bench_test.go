@@ -24,7 +24,7 @@ func BenchmarkFilterSimple(b *testing.B) {
 		for b.Loop() {
 			f := &qdrant.Filter{Must: []*qdrant.Condition{
 				qdrant.NewMatch("lang", lang),
-				qdrant.NewRange("year", &qdrant.Range{Gte: qdrant.PtrOf(2020.0)}),
+				qdrant.NewRange("year", &qdrant.Range{Gte: new(2020.0)}),
 			}}
 			benchmarked = f
 		}
@@ -57,8 +57,8 @@ func BenchmarkFilterTree(b *testing.B) {
 				},
 				Should: []*qdrant.Condition{
 					qdrant.NewMatchKeywords("tags", tags...),
-					qdrant.NewRange("year", &qdrant.Range{Gte: qdrant.PtrOf(2020.0), Lte: qdrant.PtrOf(2024.0)}),
-					qdrant.NewRange("rating", &qdrant.Range{Gt: qdrant.PtrOf(4.5)}),
+					qdrant.NewRange("year", &qdrant.Range{Gte: new(2020.0), Lte: new(2024.0)}),
+					qdrant.NewRange("rating", &qdrant.Range{Gt: new(4.5)}),
 				},
 				MustNot: []*qdrant.Condition{qdrant.NewMatch("author.name", "nobody")},
 			}
@@ -95,9 +95,9 @@ func BenchmarkQuery(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			r := &qdrant.QueryPoints{
-				CollectionName: "documents", Query: qdrant.NewQueryDense(vector), Limit: qdrant.PtrOf(uint64(10)),
+				CollectionName: "documents", Query: qdrant.NewQueryDense(vector), Limit: new(uint64(10)),
 				Filter:      &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatch("lang", "en")}},
-				Params:      &qdrant.SearchParams{HnswEf: qdrant.PtrOf(uint64(512))},
+				Params:      &qdrant.SearchParams{HnswEf: new(uint64(512))},
 				WithPayload: qdrant.NewWithPayload(true),
 			}
 			benchmarked = r

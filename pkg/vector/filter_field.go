@@ -16,8 +16,9 @@ type FilterField struct{ key string }
 // Where starts a filter on a field of the payload: a name, or a path such as "address.city", "tags[]" or "\"with space\".x".
 func Where(key string) FilterField { return FilterField{key} }
 
-// Is matches a value that equals the given one: a string or anything that marshals itself as text such as a uuid.UUID, an integer, a bool, a
-// float or a time.Time, and types that have one of these underneath. For null there is Null.
+// Is matches a value that equals the given one: a string or anything that marshals itself as text such as a uuid.UUID, an integer, a
+// bool, a float or a time.Time, and types that have one of these underneath. An ID or a json.Number is what it is stored as. For null
+// there is Null.
 func (w FilterField) Is(value any) Filter {
 	v, err := filterValueOf(value)
 	if err == nil {
@@ -42,9 +43,11 @@ func (w FilterField) In(values ...any) Filter {
 		}
 		return filterNothing()
 	case list.strings != nil:
-		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: &qdrant.Match_Keywords{Keywords: &qdrant.RepeatedStrings{Strings: list.strings}}}})
+		value := &qdrant.Match_Keywords{Keywords: &qdrant.RepeatedStrings{Strings: list.strings}}
+		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: value}})
 	case list.integers != nil:
-		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: &qdrant.Match_Integers{Integers: &qdrant.RepeatedIntegers{Integers: list.integers}}}})
+		value := &qdrant.Match_Integers{Integers: &qdrant.RepeatedIntegers{Integers: list.integers}}
+		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: value}})
 	default:
 		filters := make([]Filter, len(list.others))
 		for i, v := range list.others {
@@ -62,9 +65,11 @@ func (w FilterField) NotIn(values ...any) Filter {
 	case err != nil:
 		return w.invalid("not in: %w", err)
 	case list.strings != nil:
-		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: &qdrant.Match_ExceptKeywords{ExceptKeywords: &qdrant.RepeatedStrings{Strings: list.strings}}}})
+		value := &qdrant.Match_ExceptKeywords{ExceptKeywords: &qdrant.RepeatedStrings{Strings: list.strings}}
+		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: value}})
 	case list.integers != nil:
-		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: &qdrant.Match_ExceptIntegers{ExceptIntegers: &qdrant.RepeatedIntegers{Integers: list.integers}}}})
+		value := &qdrant.Match_ExceptIntegers{ExceptIntegers: &qdrant.RepeatedIntegers{Integers: list.integers}}
+		return w.match(&filterLeaf{match: qdrant.Match{MatchValue: value}})
 	case list.len() == 0:
 		return w.invalid("not in: no values")
 	default:

@@ -1,6 +1,8 @@
 package vector
 
 import (
+	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -107,5 +109,61 @@ func serverFilters(t *testing.T, client *qdrant.Client) {
 				assert.Equal(t, want, got)
 			})
 		}
+	}
+}
+
+// serverStored has a real server find documents by values that are stored as one kind or another, under names that need quotes, by the
+// payload indexes that the tags ask for.
+func serverStored(t *testing.T, client *qdrant.Client) {
+	t.Helper()
+	type child struct {
+		ID       ID          `vector:",id"`
+		Parent   ID          `vector:",index=integer"`
+		Root     ID          `vector:"the root,index=uuid"`
+		Siblings []ID        `vector:",index=keyword"`
+		Amount   json.Number `vector:"größe in €,index=integer"`
+	}
+	plan, err := codec.Of[child]()
+	require.NoError(t, err)
+	require.NoError(t, client.CreateCollection(t.Context(), &qdrant.CreateCollection{CollectionName: "stored"}))
+	for _, index := range plan.Schema().Indexes {
+		_, err := client.CreateFieldIndex(t.Context(), indexRequest("stored", index))
+		require.NoError(t, err, index.Path)
+	}
+	info, err := client.GetCollectionInfo(t.Context(), "stored")
+	require.NoError(t, err)
+	assert.Empty(t, missingIndexes(plan.Schema(), info), "the server spells paths alike")
+
+	var batch codec.Batch
+	for _, document := range []child{
+		{ID: Num(1), Parent: Num(5), Root: NameID("a"), Siblings: []ID{Num(math.MaxUint64), NameID("b")}, Amount: "12"},
+		{ID: Num(2), Parent: Num(6), Root: NameID("b"), Siblings: []ID{NameID("a")}, Amount: "13"},
+	} {
+		require.NoError(t, plan.Append(&batch, &document))
+	}
+	request := batch.Upsert("stored")
+	request.Wait = new(true)
+	_, err = client.Upsert(t.Context(), request)
+	require.NoError(t, err)
+	for name, filter := range map[string]Filter{
+		"number":             Where("parent").Is(Num(5)),
+		"pointer to an id":   Where("parent").Is(new(Num(5))),
+		"numbers":            Where("parent").In([]ID{Num(5), Num(7)}),
+		"UUID":               Where(`"the root"`).Is(NameID("a")),
+		"above all integers": Where("siblings").Is(Num(math.MaxUint64)),
+		"JSON":               Where(`"größe in €"`).Is(json.Number("12")),
+		"JSON range":         Range(`"größe in €"`, nil, json.Number("12.5")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, field := range filter.Fields() {
+				require.NoError(t, plan.Field(field))
+			}
+			condition, err := filter.Proto()
+			require.NoError(t, err)
+			points, err := client.Scroll(t.Context(), &qdrant.ScrollPoints{CollectionName: "stored", Filter: condition})
+			require.NoError(t, err)
+			require.Len(t, points, 1)
+			assert.EqualValues(t, 1, points[0].GetId().GetNum())
+		})
 	}
 }

@@ -2,6 +2,7 @@ package vector
 
 import (
 	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 )
 
 // filterValue is a value that a payload can be compared with.
@@ -51,6 +54,8 @@ func filterValueOf(value any) (filterValue, error) {
 		return filterFloatOf(v)
 	case time.Time:
 		return filterTimeOf(v)
+	case ID, json.Number:
+		return filterStoredOf(v)
 	case nil:
 		return filterValue{}, errors.New("nil is no value")
 	}
@@ -59,7 +64,7 @@ func filterValueOf(value any) (filterValue, error) {
 		if r.IsNil() {
 			return filterValue{}, fmt.Errorf("%T that is nil", value)
 		}
-		if _, marshals := value.(encoding.TextMarshaler); !marshals {
+		if _, marshals := value.(encoding.TextMarshaler); !marshals || r.Type().Elem() == reflect.TypeFor[ID]() {
 			return filterValueOf(r.Elem().Interface())
 		}
 	}
@@ -84,6 +89,16 @@ func filterValueOf(value any) (filterValue, error) {
 	default:
 		return filterValue{}, fmt.Errorf("%T is no string, number, bool or time", value)
 	}
+}
+
+// filterStoredOf is a value as the payload has it, for types that are stored as one kind or another: an ID is an integer, or a string where
+// it is a UUID.
+func filterStoredOf(value any) (filterValue, error) {
+	stored, err := codec.Value(value)
+	if err != nil {
+		return filterValue{}, err
+	}
+	return filterValueOf(codec.Any(stored))
 }
 
 func filterFloatOf(v float64) (filterValue, error) {

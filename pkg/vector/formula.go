@@ -21,7 +21,8 @@ type FormulaQuery struct {
 
 // Formula scores the hits of other searches by an expression of their scores and payloads, highest first:
 //
-//	vector.Formula(vector.Add(vector.Score(), vector.Mul(vector.Const(0.1), vector.Field("popularity").Or(0))), vector.Fetch(query, vector.Limit(100)))
+//	popularity := vector.Mul(vector.Const(0.1), vector.Field("popularity").Or(0))
+//	vector.Formula(vector.Add(vector.Score(), popularity), vector.Fetch(query, vector.Limit(100)))
 //
 // A point whose score is not finite, such as the logarithm of 0, makes the search fail, as does a field that is missing and has no value in
 // its stead.
@@ -92,7 +93,7 @@ func (d exprDefault) put(f *qdrant.Formula) error {
 
 // Const is a number, which the server keeps as a float32.
 func Const(x float64) Expr {
-	if !queryFinite(float32(x)) {
+	if !codec.Finite(float32(x)) {
 		return exprInvalid("constant %v is no float32", x)
 	}
 	return Expr{proto: qdrant.NewExpressionConstant(float32(x))}
@@ -161,9 +162,9 @@ func RawExpr(expression *qdrant.Expression) Expr {
 	return Expr{proto: expression}
 }
 
-// Or says what stands in for a field, or a score, where a point lacks it: a number, a time.Time, or a Geo for GeoDistance. Two values for one
-// field in one formula are an error. It does not stand in for a value of the wrong kind, such as null in a field that has no payload index:
-// that makes the search fail.
+// Or says what stands in for a field, or a score, where a point lacks it: a number, a time.Time, or a Geo for GeoDistance. Two values for
+// one field in one formula are an error. It does not stand in for a value of the wrong kind, such as null in a field that has no payload
+// index: that makes the search fail.
 func (e Expr) Or(value any) Expr {
 	if e.err != nil {
 		return e

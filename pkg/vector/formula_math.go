@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 )
 
 // Add is the sum of expressions.
@@ -33,7 +35,7 @@ func Div(dividend, divisor Expr) Expr {
 // DivOr is the quotient of two expressions, or a number where the divisor is 0.
 func DivOr(dividend, divisor Expr, byZero float64) Expr {
 	instead := float32(byZero)
-	if !queryFinite(instead) {
+	if !codec.Finite(instead) {
 		return exprInvalid("quotient: %v instead of a division by zero is no float32", byZero)
 	}
 	return exprOf("quotient", []Expr{dividend, divisor}, func(p []*qdrant.Expression) *qdrant.Expression {
@@ -94,7 +96,7 @@ func (d Decay) of(what string, x Expr, with func(*qdrant.DecayParamsExpression) 
 	params := &qdrant.DecayParamsExpression{}
 	if d.Scale != 0 {
 		scale := float32(d.Scale)
-		if !(scale > 0) || !queryFinite(scale) {
+		if !(scale > 0) || !codec.Finite(scale) {
 			return exprInvalid("%s: scale %v is not above 0", what, d.Scale)
 		}
 		params.Scale = &scale
@@ -146,9 +148,7 @@ func exprOf(what string, operands []Expr, with func([]*qdrant.Expression) *qdran
 func (n *fieldNames) expression(e *qdrant.Expression) {
 	switch v := e.GetVariant().(type) {
 	case *qdrant.Expression_Variable:
-		if len(v.Variable) > 0 && v.Variable[0] != '$' {
-			n.add("", v.Variable)
-		}
+		n.variable(v.Variable)
 	case *qdrant.Expression_DatetimeKey:
 		n.add("", v.DatetimeKey)
 	case *qdrant.Expression_GeoDistance:
@@ -181,6 +181,13 @@ func (n *fieldNames) expression(e *qdrant.Expression) {
 		n.expressions(v.ExpDecay.GetX(), v.ExpDecay.GetTarget())
 	case *qdrant.Expression_LinDecay:
 		n.expressions(v.LinDecay.GetX(), v.LinDecay.GetTarget())
+	}
+}
+
+// variable collects what is a payload field and no score.
+func (n *fieldNames) variable(key string) {
+	if key != "" && key[0] != '$' {
+		n.add("", key)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	for text, old := range map[string]bool{"1.18.3": false, "1.16.0": false, "1.16": false, "2.0.0-dev": false, "1.15.9": true, "0.99.1": true, "1.9.0": true} {
+	for text, old := range map[string]bool{
+		"1.18.3": false, "1.16.0": false, "1.16": false, "2.0.0-dev": false, "1.15.9": true, "0.99.1": true, "1.9.0": true,
+	} {
 		v, err := parseVersion(text)
 		require.NoError(t, err, text)
 		assert.Equal(t, old, v.before(oldest), text)

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 
 	"github.com/qdrant/go-client/qdrant"
-	"google.golang.org/grpc"
 
 	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/idset"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/pipeline"
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/retry"
 )
 
 // Load writes a sequence of documents, fast: batches of about the same size travel over several streams, the server answers as soon as a
@@ -24,12 +25,12 @@ import (
 // blocks must watch ctx itself.
 //
 // An error of the sequence, and a document that cannot be stored (a *DocumentError with its position), end the load after the documents
-// before it are acknowledged. So do rejections that last longer than Patience, and ctx. The error is always a *LoadError, which says where
-// to continue. "Acknowledged" is in the log of every replica that was there; with one replica it survives a crash of the server, but not
-// one of the machine a moment later.
+// before it are acknowledged. So do a refusal of the server, rejections that last longer than Patience, and ctx. The error is a *LoadError,
+// which says where to continue, unless the options themselves are refused. "Acknowledged" is in the log of every replica that was there;
+// with one replica it survives a crash of the server, but not one of the machine a moment later.
 func (c *Collection[T]) Load(ctx context.Context, documents iter.Seq2[T, error], o LoadOptions) (LoadStats, error) {
 	o, err := o.withDefaults(c.db.peers())
-	if err != nil {
+	if err = errors.Join(err, c.misuse); err != nil {
 		return LoadStats{}, fmt.Errorf("loading into collection %s: %w", c.name, err)
 	}
 	l := &load[T]{collection: c, options: o, ids: idset.New(o.RememberIDs), began: time.Now()}
@@ -48,6 +49,7 @@ type load[T any] struct {
 	maxDocuments int // in a batch
 	ids          *idset.Set
 	deferral     *deferral // nil if there is none, or none any more
+	others       bool      // another load that was alive had deferred the index
 	began        time.Time
 	stats        LoadStats
 }
@@ -58,7 +60,7 @@ func (l *load[T]) run(ctx context.Context, documents iter.Seq2[T, error]) (err e
 	if err != nil {
 		return wrap("reading its settings", err)
 	}
-	l.maxDocuments = batchLimit(info)
+	l.maxDocuments = min(batchLimit(info), fairShare(info, l.options.MaxStreams))
 	// Deferred, so that a sequence that panics does not keep the index away.
 	defer func() { err = errors.Join(err, l.restore(ctx)) }()
 	if err := l.deferIndexing(ctx, info); err != nil {
@@ -76,18 +78,38 @@ func (l *load[T]) run(ctx context.Context, documents iter.Seq2[T, error]) (err e
 	return l.settle(ctx)
 }
 
-// batchLimit is how many documents the server takes in a request.
+// batchLimit is how many documents the server takes in a request, by the size that strict mode allows and by its rate.
 func batchLimit(info *qdrant.CollectionInfo) int {
+	limit := fairShare(info, 1)
 	strict := info.GetConfig().GetStrictModeConfig()
-	if strict.GetEnabled() && strict.GetUpsertMaxBatchsize() > 0 {
-		return int(strict.GetUpsertMaxBatchsize())
+	if most := strict.GetUpsertMaxBatchsize(); strict.GetEnabled() && most > 0 {
+		limit = min(limit, int(min(most, math.MaxInt32))) //nolint:gosec // it fits
 	}
-	return int(^uint(0) >> 1)
+	return limit
 }
 
-// deferIndexing defers the index if that is wanted, and otherwise restores what a load that was killed left behind.
+// fairShare is how many documents the batches of some streams may have so that the rate limiter lets one of each through within a minute.
+// With larger ones the last of them would be turned away time and again, until Load loses its patience.
+//
+// Each shard has as many tokens as the limit, and gets that many a minute. A batch costs one for each of its points that goes to the shard
+// (ShardReplicaSet::check_operation_write_rate_limiter), and one that costs more than there can be never passes. It costs twice as much now
+// and then, because the first update by one of the server's clocks is always rejected inside the server, and made again
+// (ShardReplicaSet::update; seen: of a limit of 10, 10 points at once do not pass, 5 do).
+func fairShare(info *qdrant.CollectionInfo, streams int) int {
+	strict := info.GetConfig().GetStrictModeConfig()
+	if !strict.GetEnabled() || strict.GetWriteRateLimit() == 0 {
+		return math.MaxInt32
+	}
+	return max(1, int(strict.GetWriteRateLimit())/(2*streams))
+}
+
+// deferIndexing defers the index if that is wanted, and otherwise restores what a load that was killed left behind. It does neither while
+// another load that is alive has deferred it.
 func (l *load[T]) deferIndexing(ctx context.Context, info *qdrant.CollectionInfo) error {
 	c := l.collection
+	if l.others = deferralAlive(info, time.Now()); l.others {
+		return nil
+	}
 	wanted := l.options.DeferIndexing == DeferAlways
 	if l.options.DeferIndexing == DeferAuto {
 		points, err := c.count(ctx, nil) // of all shards: the setting is the collection's
@@ -101,23 +123,38 @@ func (l *load[T]) deferIndexing(ctx context.Context, info *qdrant.CollectionInfo
 	}
 	var err error
 	l.deferral, err = deferIndexing(ctx, c.db, c.name, info)
-	l.stats.Deferred = err == nil && l.deferral != nil
+	if err == nil && l.deferral != nil {
+		l.stats.Deferred = true
+		l.deferral.stayAlive(ctx, c.db)
+	}
 	if l.options.DeferIndexing == DeferAuto && errors.Is(err, ErrUnauthorized) {
 		return nil // it is loaded without
 	}
 	return err
 }
 
-// restore undoes the deferral, once, even if ctx is over.
+// restore undoes the deferral, once, even if ctx is over. It also does so for another load that had deferred the index when this one began,
+// if that has died since.
 func (l *load[T]) restore(ctx context.Context) error {
-	deferral := l.deferral
-	l.deferral = nil
-	if deferral == nil {
-		return nil
+	c, deferral, others := l.collection, l.deferral, l.others
+	l.deferral, l.others = nil, false
+	if deferral != nil {
+		deferral.stop()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
 	defer cancel()
-	return deferral.restore(ctx, l.collection.db)
+	switch {
+	case deferral != nil:
+		return deferral.restore(ctx, c.db)
+	case others:
+		info, err := c.db.Raw().GetCollectionInfo(ctx, c.name)
+		if err != nil {
+			return wrap("reading its settings", err)
+		}
+		return restoreIndexing(ctx, c.db, c.name, info)
+	default:
+		return nil
+	}
 }
 
 // upload sends all documents and returns when they are acknowledged.
@@ -127,13 +164,8 @@ func (l *load[T]) upload(ctx context.Context, documents iter.Seq2[T, error]) err
 	send := func(ctx context.Context, batch *codec.Batch, rejected func()) error {
 		request := batch.Upsert(c.name)
 		request.Ordering, request.ShardKeySelector = c.ordering, c.shards
-		// The connection repeats calls by itself, and only an option of the call hears of each attempt.
-		each := grpc.OnFinish(func(err error) {
-			if _, is := rejection(err); is && ctx.Err() == nil {
-				rejected()
-			}
-		})
-		if _, err := c.db.Raw().GetPointsClient().Upsert(ctx, request, each); err != nil {
+		// The connection repeats calls by itself.
+		if _, err := c.db.Raw().Upsert(retry.Watch(ctx, rejected), request); err != nil {
 			return err
 		}
 		select {

@@ -9,6 +9,8 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/retry"
 )
 
 const (
@@ -40,7 +42,7 @@ func (l *load[T]) settle(ctx context.Context) error {
 	return nil
 }
 
-// apply waits until every replica of every shard has worked through the updates that it has acknowledged.
+// apply waits until every replica that is there, of every shard, has worked through the updates that it has acknowledged.
 //
 // Each replica applies its updates one after another in the order of its log (update_worker_fn), so an update that waits has all earlier
 // ones before it; but only on the shards that it goes to, which for an update by ids are those of the ids. One by filter goes to all
@@ -57,10 +59,11 @@ func (l *load[T]) apply(ctx context.Context) error {
 		PointsSelector: qdrant.NewPointsSelectorFilter(&qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewHasID()}}),
 		Ordering:       c.ordering, ShardKeySelector: c.shards,
 	}
-	queue, moved := ^uint64(0), time.Now() // the shortest queue seen, and when
+	queues := queues{moved: time.Now()}
 	for {
 		result, err := l.applyOnce(ctx, request)
-		switch _, rejected := rejection(err); {
+		after, rejected := rejection(err)
+		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil && result.GetStatus() == qdrant.UpdateStatus_Completed:
@@ -70,23 +73,51 @@ func (l *load[T]) apply(ctx context.Context) error {
 			return wrap("writing behind them", err)
 		}
 		info, infoErr := c.db.Raw().GetCollectionInfo(ctx, c.name)
-		if length := info.GetUpdateQueue().GetLength(); infoErr == nil && length < queue {
-			queue, moved = length, time.Now()
+		if infoErr == nil {
+			queues.look(time.Now(), info.GetUpdateQueue(), err == nil || status.Code(err) == codes.DeadlineExceeded)
 		}
-		if time.Since(moved) > l.options.Patience {
-			if err == nil {
-				return fmt.Errorf("the server's queue of %d updates has not become shorter for %s", queue, l.options.Patience)
-			}
+		switch still := time.Since(queues.moved) > l.options.Patience; {
+		case still && err != nil:
 			return wrap("writing behind them", err)
-		}
-		if err != nil {
+		case still && infoErr != nil:
+			return wrap("asking how many updates are queued", infoErr)
+		case still:
+			length := info.GetUpdateQueue().GetLength()
+			return fmt.Errorf("the servers' queues, of %d updates, have not moved for %s", length, l.options.Patience)
+		case err != nil:
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
-			case <-time.After(applyPause):
+			case <-time.After(max(applyPause, after)):
 			}
 		}
 	}
+}
+
+// queues tells whether the servers still work through their queues of updates.
+type queues struct {
+	seen  map[uint64]struct{} // the lengths that there were
+	moved time.Time           // when there was last a new one
+}
+
+// look takes in how long the queues are. The answer is the sum of one replica of each shard, and the next one may come from another peer
+// and be about other replicas. So it may rise and fall while all stand still, between the same lengths, and a short one says nothing about a
+// slow replica; but a length that there has not been means that one of them is at work. A server that does not say how long they are (nil)
+// is believed to be at work if it answered that it is, or took longer than a request may.
+func (q *queues) look(now time.Time, queue *qdrant.UpdateQueueInfo, atWork bool) {
+	if queue == nil {
+		if atWork {
+			q.moved = now
+		}
+		return
+	}
+	if _, there := q.seen[queue.GetLength()]; there {
+		return
+	}
+	if q.seen == nil {
+		q.seen = make(map[uint64]struct{})
+	}
+	q.seen[queue.GetLength()], q.moved = struct{}{}, now
 }
 
 func (l *load[T]) applyOnce(ctx context.Context, request *qdrant.DeletePayloadPoints) (*qdrant.UpdateResult, error) {
@@ -103,24 +134,18 @@ func (c *Collection[T]) count(ctx context.Context, shards *qdrant.ShardKeySelect
 	return points, wrap("counting the points of collection "+c.name, err)
 }
 
-// rejection says whether a batch that failed may be sent again, and how long the server asked to wait. Upserts can be repeated. Internal
-// is how the server reports a shard whose replicas are not there, or went away under way ("Please retry",
-// lib/collection/src/shards/replica_set/update.rs). A request that is more than a rate limit would ever let through is an InvalidArgument,
-// so it is not tried again (CollectionError::from RateLimitError).
+// rejection says whether a call of a load that failed may be made again, and how long the server asked to wait: by the rule of the
+// connection, which has repeated it in vain. A call whose time was up passes too, because the time was the connection's limit, and not that
+// of the load, whose own context is looked at before. A batch that is more than a rate limit ever lets through does not pass: it is
+// ResourceExhausted like one that comes too soon, but without a time to come back (CollectionError::rate_limit_error).
 func rejection(err error) (after time.Duration, ok bool) {
-	var limited *qdrant.QdrantResourceExhaustedError
-	switch {
-	case err == nil:
-		return 0, false
-	case errors.As(err, &limited):
-		return time.Duration(limited.RetryAfterS) * time.Second, true
-	case errors.Is(err, context.DeadlineExceeded): // of the call; the load's own context is looked at before
-		return 0, true
-	}
-	switch status.Code(err) {
-	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Aborted, codes.Internal:
-		return 0, true
-	default:
+	call, ok := errors.AsType[*Error](wrap("", err))
+	if !ok { // nil, or the connection is closed
 		return 0, false
 	}
+	failure := retry.Failure{Code: call.Code, Message: call.Message, After: -1, Impatient: true}
+	if call.RetryAfter > 0 {
+		failure.After = call.RetryAfter
+	}
+	return call.RetryAfter, failure.Passing()
 }

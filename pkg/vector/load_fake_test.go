@@ -2,7 +2,9 @@ package vector
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -13,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
@@ -51,7 +55,7 @@ type fakeServer struct {
 	mu       sync.Mutex
 	config   *qdrant.CollectionConfig
 	points   map[string]*qdrant.PointStruct
-	queue    uint64
+	queue    func() *qdrant.UpdateQueueInfo
 	calls    []proto.Message // those that change something, in the order of their coming
 	upserts  int
 	barriers int
@@ -60,12 +64,33 @@ type fakeServer struct {
 	onUpsert  func(n int, request *qdrant.UpsertPoints) error
 	onBarrier func(n int) (qdrant.UpdateStatus, error)
 	onUpdate  func(n int) error
-	during    func() // an upsert, without the lock
+	during    func()        // an upsert, without the lock
+	barrier   time.Duration // how long one takes, without the lock
+	retry     time.Duration // what a call that is refused as ResourceExhausted is told to wait; 0 for nothing
+}
+
+// limiter is a bucket of tokens as the server has one for each shard (lib/common/common/src/rate_limiting.rs).
+type limiter struct {
+	perMinute, tokens float64
+	last              time.Time
+}
+
+// take returns how long to wait for the tokens, rounded up as the server does; 0 if they are taken.
+func (l *limiter) take(tokens int) time.Duration {
+	now := time.Now()
+	l.tokens = min(l.perMinute, l.tokens+now.Sub(l.last).Minutes()*l.perMinute)
+	l.last = now
+	if missing := float64(tokens) - l.tokens; missing > 0 {
+		return time.Duration(math.Ceil(missing/l.perMinute*60)) * time.Second
+	}
+	l.tokens -= float64(tokens)
+	return 0
 }
 
 func newFakeServer() *fakeServer {
 	return &fakeServer{
 		points: make(map[string]*qdrant.PointStruct),
+		queue:  func() *qdrant.UpdateQueueInfo { return &qdrant.UpdateQueueInfo{} },
 		config: &qdrant.CollectionConfig{
 			OptimizerConfig: &qdrant.OptimizersConfigDiff{MaxOptimizationThreads: autoThreads()},
 			Metadata:        map[string]*qdrant.Value{"owner": qdrant.NewValueString("library")},
@@ -77,7 +102,7 @@ func (s *fakeServer) HealthCheck(context.Context, *qdrant.HealthCheckRequest) (*
 	return &qdrant.HealthCheckReply{Title: "qdrant - vector search engine", Version: "1.18.3"}, nil
 }
 
-func (s *fakeServer) Upsert(_ context.Context, request *qdrant.UpsertPoints) (*qdrant.PointsOperationResponse, error) {
+func (s *fakeServer) Upsert(ctx context.Context, request *qdrant.UpsertPoints) (*qdrant.PointsOperationResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.upserts++
@@ -89,7 +114,7 @@ func (s *fakeServer) Upsert(_ context.Context, request *qdrant.UpsertPoints) (*q
 	s.calls = append(s.calls, request)
 	if s.onUpsert != nil {
 		if err := s.onUpsert(s.upserts, request); err != nil {
-			return nil, err
+			return nil, s.refuse(ctx, err)
 		}
 	}
 	for _, p := range request.GetPoints() {
@@ -98,7 +123,20 @@ func (s *fakeServer) Upsert(_ context.Context, request *qdrant.UpsertPoints) (*q
 	return &qdrant.PointsOperationResponse{Result: &qdrant.UpdateResult{Status: qdrant.UpdateStatus_Acknowledged}}, nil
 }
 
-func (s *fakeServer) DeletePayload(_ context.Context, request *qdrant.DeletePayloadPoints) (*qdrant.PointsOperationResponse, error) {
+// refuse says when to come back.
+func (s *fakeServer) refuse(ctx context.Context, err error) error {
+	if s.retry > 0 && status.Code(err) == codes.ResourceExhausted {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", fmt.Sprint(int(s.retry.Seconds()))))
+	}
+	return err
+}
+
+func (s *fakeServer) DeletePayload(ctx context.Context, request *qdrant.DeletePayloadPoints) (*qdrant.PointsOperationResponse, error) {
+	select {
+	case <-time.After(s.barrier): // in a bubble's time
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.barriers++
@@ -107,7 +145,7 @@ func (s *fakeServer) DeletePayload(_ context.Context, request *qdrant.DeletePayl
 	if s.onBarrier != nil {
 		var err error
 		if result, err = s.onBarrier(s.barriers); err != nil {
-			return nil, err
+			return nil, s.refuse(ctx, err)
 		}
 	}
 	return &qdrant.PointsOperationResponse{Result: &qdrant.UpdateResult{Status: result}}, nil
@@ -124,7 +162,7 @@ func (s *fakeServer) collectionInfo(context.Context, *qdrant.GetCollectionInfoRe
 	defer s.mu.Unlock()
 	config, _ := proto.Clone(s.config).(*qdrant.CollectionConfig)
 	return &qdrant.GetCollectionInfoResponse{
-		Result: &qdrant.CollectionInfo{Config: config, UpdateQueue: &qdrant.UpdateQueueInfo{Length: s.queue}},
+		Result: &qdrant.CollectionInfo{Config: config, UpdateQueue: s.queue()},
 	}, nil
 }
 
@@ -193,7 +231,8 @@ func (s collectionsServer) ListAliases(ctx context.Context, r *qdrant.ListAliase
 func openBooks(t *testing.T, fake *fakeServer, name string) *Collection[book] {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
+	// Go's server takes pings that come more often than every five minutes for an attack, unlike the real one.
+	server := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	qdrant.RegisterQdrantServer(server, fake)
 	qdrant.RegisterPointsServer(server, fake)
 	qdrant.RegisterCollectionsServer(server, collectionsServer{fake: fake})

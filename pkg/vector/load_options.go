@@ -1,7 +1,6 @@
 package vector
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -17,7 +16,8 @@ const (
 	// streamsPerPeer: while one batch is applied the next one travels. A second stream is worth 1.7 to 2.4 times the first, a third hardly
 	// anything.
 	streamsPerPeer = 2
-	// defaultPatience is longer than a peer needs to restart and than a rate limit, which counts by the minute, may ask to wait.
+	// defaultPatience is longer than a peer needs to restart, and than the minute in which the server's rate limiter lets through as much
+	// as it ever does at once (lib/common/common/src/rate_limiting.rs).
 	defaultPatience         = 2 * time.Minute
 	defaultProgressInterval = 200 * time.Millisecond
 	// defaultRememberIDs entries take up to 80 MB.
@@ -27,7 +27,8 @@ const (
 // LoadOptions say how to Load. The zero value is a good one.
 type LoadOptions struct {
 	// BatchBytes is how large a request gets before it is sent, in bytes; it may be exceeded by one document. 0 means 512 KiB; more than
-	// 32 MiB is refused. A batch has no more documents than the collection's strict mode lets through (upsert_max_batchsize).
+	// 32 MiB is refused. A batch has no more documents than the collection's strict mode lets through (upsert_max_batchsize), and all
+	// streams' batches together no more than half of what it does in a minute (write_rate_limit).
 	BatchBytes int
 	// Streams is how many requests are under way at once to begin with, 0 meaning two for each peer. MaxStreams is how many they may become
 	// while nothing is rejected; less than Streams means Streams. Each rejection halves their number, down to one.
@@ -37,15 +38,16 @@ type LoadOptions struct {
 	// Skip is how many documents to pass over: those that an earlier Load of the same sequence acknowledged (LoadStats.Acknowledged).
 	Skip int
 	// DeferIndexing defers the index until all documents are there. Indexing is restored in any case: after success, after an error, when
-	// ctx is over, and if the process is killed by whoever opens the collection next.
+	// ctx is over, and if the process is killed, by whoever opens the collection or loads into it two minutes later or after that. A load
+	// that finds that another one has deferred the index already leaves that to the other.
 	DeferIndexing Deferral
 	// AllowDuplicates lets a later document replace an earlier one with the same id. Otherwise it is a *DocumentError.
 	AllowDuplicates bool
 	// RememberIDs bounds the memory for finding duplicates: that many ids, or 64 times as many where they are numbers without large gaps.
 	// What comes later is only compared with those. 0 means 2 Mi, which takes up to 80 MB; less than 0 remembers none.
 	RememberIDs int
-	// Patience is how long the server may reject one and the same batch (overload, a rate limit, a peer that is away), on top of the
-	// repeats of the connection. 0 means two minutes.
+	// Patience is how long the server may reject one and the same batch (a rate limit, a peer that is away), on top of the repeats of the
+	// connection, and how long its queues may stand still at the end. 0 means two minutes.
 	Patience time.Duration
 	// Progress, unless nil, is called at most every ProgressInterval (0 means 200 ms) while batches are acknowledged, and whenever the
 	// phase changes. It is called by one goroutine at a time, and holds up one stream meanwhile.
@@ -81,7 +83,7 @@ type LoadStats struct {
 	Rejected int
 	// Streams is how many requests were allowed to be under way at once at last.
 	Streams int
-	// Deferred: the index was deferred.
+	// Deferred: this load deferred the index.
 	Deferred bool
 	// Upload is the time until the last batch was acknowledged, Apply that from then on until the server had worked through its queues.
 	// Neither includes building the index, for which AwaitIndexed waits.
@@ -129,11 +131,13 @@ func (e *CountError) Error() string {
 func (o LoadOptions) withDefaults(peers int) (LoadOptions, error) {
 	switch {
 	case o.BatchBytes < 0 || o.BatchBytes > maxBatchBytes:
-		return o, fmt.Errorf("BatchBytes is %d; it must be 1 to %d, or 0 for the default", o.BatchBytes, maxBatchBytes)
+		return o, invalidf("BatchBytes is %d; it must be 1 to %d, or 0 for the default", o.BatchBytes, maxBatchBytes)
 	case o.Streams < 0 || o.MaxStreams < 0 || o.Skip < 0:
-		return o, errors.New("one of Streams, MaxStreams and Skip is negative")
+		return o, invalidf("one of Streams, MaxStreams and Skip is negative")
+	case o.Patience < 0 || o.ProgressInterval < 0:
+		return o, invalidf("one of Patience and ProgressInterval is negative")
 	case o.DeferIndexing < DeferNever || o.DeferIndexing > DeferAlways:
-		return o, fmt.Errorf("DeferIndexing is %d", o.DeferIndexing)
+		return o, invalidf("DeferIndexing is %d, which there is not", o.DeferIndexing)
 	}
 	if o.BatchBytes == 0 {
 		o.BatchBytes = defaultBatchBytes

@@ -15,6 +15,7 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
 	"github.com/qdrant-shepherd/shepherd/pkg/vector"
@@ -127,7 +128,7 @@ func TestLoadOnRealServers(t *testing.T) {
 		require.EventuallyWithT(t, func(collect *assert.CollectT) {
 			info, err := c.Info(ctx)
 			require.NoError(collect, err)
-			assert.Positive(collect, info.IndexedVectors, "indexing goes on by itself, without another write")
+			assert.Positive(collect, info.Indexed, "indexing goes on by itself, without another write")
 		}, time.Minute, tick)
 	})
 
@@ -208,13 +209,44 @@ func TestLoadOnRealServers(t *testing.T) {
 		require.NoError(t, child.Process.Kill())
 		require.Error(t, child.Wait())
 		requireDeferred(ctx, t, cluster, "killed", true)
-		c, err := vector.Open[note](ctx, connectTo(ctx, t, cluster.GRPC()...), "killed")
+		db := connectTo(ctx, t, cluster.GRPC()...)
+		_, err = vector.Open[note](ctx, db, "killed")
+		require.NoError(t, err)
+		requireDeferred(ctx, t, cluster, "killed", true) // it might still be alive
+		age(ctx, t, db, "killed")
+		c, err := vector.Open[note](ctx, db, "killed")
 		require.NoError(t, err)
 		requireDeferred(ctx, t, cluster, "killed", false)
 		stats, err := c.Load(ctx, notes(5000, nil), vector.LoadOptions{})
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, stats.Points, uint64(5000))
 	})
+}
+
+// age makes the mark of a load that deferred the index three minutes older.
+func age(ctx context.Context, t *testing.T, db *vector.DB, name string) {
+	t.Helper()
+	info, err := db.Raw().GetCollectionInfo(ctx, name)
+	require.NoError(t, err)
+	metadata := info.GetConfig().GetMetadata()
+	require.Len(t, metadata, 1)
+	for _, mark := range metadata {
+		fields := mark.GetStructValue().GetFields()
+		renewed, err := time.Parse(time.RFC3339, fields["renewed"].GetStringValue())
+		require.NoError(t, err)
+		fields["renewed"] = qdrant.NewValueString(renewed.Add(-3 * time.Minute).Format(time.RFC3339))
+	}
+	require.NoError(t, db.Raw().UpdateCollection(ctx, &qdrant.UpdateCollection{CollectionName: name, Metadata: metadata}))
+	// A peer that did not take the update itself may lag, and be the one that is asked next.
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		for range 9 {
+			info, err := db.Raw().GetCollectionInfo(ctx, name)
+			require.NoError(c, err)
+			for key, mark := range metadata {
+				assert.True(c, proto.Equal(mark, info.GetConfig().GetMetadata()[key]))
+			}
+		}
+	}, 10*time.Second, tick)
 }
 
 const (

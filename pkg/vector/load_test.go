@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -87,6 +89,61 @@ func TestLoadKeepsToTheStrictMode(t *testing.T) {
 	assert.Equal(t, 10, stats.Batches)
 }
 
+func TestLoadKeepsToTheWriteRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := newFakeServer()
+		fake.config.StrictModeConfig = &qdrant.StrictModeConfig{Enabled: qdrant.PtrOf(true), WriteRateLimit: qdrant.PtrOf(uint32(60))}
+		bucket := limiter{perMinute: 60, tokens: 60, last: time.Now()}
+		fake.onUpsert = func(_ int, request *qdrant.UpsertPoints) error {
+			if n := len(request.GetPoints()); n > 5 {
+				return status.Errorf(codes.ResourceExhausted, "%d documents of %d streams do not pass within a minute", n, 6)
+			}
+			if fake.retry = bucket.take(len(request.GetPoints())); fake.retry > 0 {
+				return status.Error(codes.ResourceExhausted, "Write rate limit exceeded")
+			}
+			return nil
+		}
+		began := time.Now()
+		stats, err := openBooks(t, fake, "books").Load(t.Context(), books(600), LoadOptions{Streams: 6})
+		require.NoError(t, err)
+		assert.Equal(t, uint64(600), stats.Points)
+		assert.Positive(t, stats.Rejected)
+		assert.InDelta(t, 10, time.Since(began).Minutes(), 2, "60 a minute")
+	})
+}
+
+func TestBatchLimit(t *testing.T) {
+	t.Parallel()
+	limited := func(enabled bool, size uint64, rate uint32) *qdrant.CollectionInfo {
+		strict := &qdrant.StrictModeConfig{Enabled: &enabled}
+		if size > 0 {
+			strict.UpsertMaxBatchsize = &size
+		}
+		if rate > 0 {
+			strict.WriteRateLimit = &rate
+		}
+		return &qdrant.CollectionInfo{Config: &qdrant.CollectionConfig{StrictModeConfig: strict}}
+	}
+	for _, test := range []struct {
+		name      string
+		info      *qdrant.CollectionInfo
+		batch     int
+		ofStreams int // six
+	}{
+		{"no strict mode", &qdrant.CollectionInfo{}, math.MaxInt32, math.MaxInt32},
+		{"one that is off", limited(false, 10, 20), math.MaxInt32, math.MaxInt32},
+		{"a size", limited(true, 10, 0), 10, math.MaxInt32},
+		{"a rate", limited(true, 0, 40), 20, 3},
+		{"both", limited(true, 10, 40), 10, 3},
+		{"a rate that is no batch's", limited(true, 30, 5), 2, 1},
+		{"a size beyond all bounds", limited(true, math.MaxUint64, 0), math.MaxInt32, math.MaxInt32},
+	} {
+		assert.Equal(t, test.batch, batchLimit(test.info), test.name)
+		assert.Equal(t, test.ofStreams, fairShare(test.info, 6), test.name)
+	}
+}
+
 func TestLoadRefusesOptions(t *testing.T) {
 	t.Parallel()
 	c := openBooks(t, newFakeServer(), "books")
@@ -96,11 +153,16 @@ func TestLoadRefusesOptions(t *testing.T) {
 		"Streams":                {Streams: -1},
 		"MaxStreams":             {MaxStreams: -1},
 		"Skip":                   {Skip: -1},
+		"Patience":               {Patience: -1},
+		"ProgressInterval":       {ProgressInterval: -1},
 		"DeferIndexing is 3":     {DeferIndexing: 3},
 	} {
 		_, err := c.Load(t.Context(), books(1), o)
 		require.ErrorContains(t, err, want)
+		require.ErrorIs(t, err, ErrInvalid)
 	}
+	_, err := c.WithOrdering(9).Load(t.Context(), books(1), LoadOptions{})
+	require.ErrorIs(t, err, ErrInvalid)
 }
 
 // with replaces the document at a position, or makes the sequence fail there.
@@ -229,36 +291,80 @@ func TestLoadContinues(t *testing.T) {
 
 func TestLoadAdaptsToRejections(t *testing.T) {
 	t.Parallel()
+	const second, long = time.Second, time.Minute
 	tests := []struct {
-		name string
-		code codes.Code
+		name    string
+		code    codes.Code
+		message string
+		retry   time.Duration
 		// attempts to refuse of every batch: one is repeated by the connection, three need Load.
 		attempts int
 	}{
 		{name: "that the connection repeats", code: codes.Unavailable, attempts: 1},
 		{name: "that it gives up", code: codes.Unavailable, attempts: 3},
-		{name: "of a crowded server", code: codes.ResourceExhausted, attempts: 2},
-		{name: "without a replica", code: codes.Internal, attempts: 2},
+		{name: "of a rate limit", code: codes.ResourceExhausted, retry: second, attempts: 2},
+		{name: "of one that the connection does not wait for", code: codes.ResourceExhausted, retry: long, attempts: 1},
+		{name: "without a replica", code: codes.Internal, message: "Consistency of this update is not guaranteed. Please retry.", attempts: 2},
+		{name: "of a server that stops", code: codes.Canceled, attempts: 2},
+		{name: "of a peer that hangs", code: codes.DeadlineExceeded, attempts: 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			fake := newFakeServer()
-			refused := map[string]int{}
-			fake.onUpsert = func(_ int, request *qdrant.UpsertPoints) error {
-				first := request.GetPoints()[0].GetId().String()
-				if refused[first]++; refused[first] <= test.attempts {
-					return status.Error(test.code, "not now")
+			synctest.Test(t, func(t *testing.T) {
+				fake := newFakeServer()
+				fake.retry = test.retry
+				refused := map[string]int{}
+				fake.onUpsert = func(_ int, request *qdrant.UpsertPoints) error {
+					first := request.GetPoints()[0].GetId().String()
+					if refused[first]++; refused[first] <= test.attempts {
+						return status.Error(test.code, test.message)
+					}
+					return nil
 				}
-				return nil
-			}
-			o := small
-			o.Streams = 8
-			stats, err := openBooks(t, fake, "books").Load(t.Context(), books(100), o)
-			require.NoError(t, err)
-			assert.Equal(t, stats.Batches*test.attempts, stats.Rejected)
-			assert.Less(t, stats.Streams, 8)
-			assert.Equal(t, uint64(100), stats.Points)
+				o := small
+				o.Streams, o.Patience = 8, 3*time.Minute
+				stats, err := openBooks(t, fake, "books").Load(t.Context(), books(100), o)
+				require.NoError(t, err)
+				assert.Equal(t, stats.Batches*test.attempts, stats.Rejected)
+				assert.Less(t, stats.Streams, 8)
+				assert.Equal(t, uint64(100), stats.Points)
+			})
+		})
+	}
+}
+
+func TestLoadEndsAtOnceAtWhatDoesNotPass(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		want error // nil for none of the sentinels
+	}{
+		"a batch beyond the rate limit": {status.Error(codes.ResourceExhausted,
+			"Write rate limit exceeded, request larger than rate limiter capacity, please try to split your request"), ErrInvalid},
+		"a server that is broken":       {status.Error(codes.Internal, "Service internal error: task panicked"), nil},
+		"a key that must not":           {status.Error(codes.PermissionDenied, "forbidden"), ErrUnauthorized},
+		"a collection that went away":   {status.Error(codes.NotFound, "no such collection"), ErrNotFound},
+		"a request that makes no sense": {status.Error(codes.InvalidArgument, "no such vector"), ErrInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := newFakeServer()
+				fake.onUpsert = func(int, *qdrant.UpsertPoints) error { return test.err }
+				began := time.Now()
+				o := small
+				o.Patience = time.Hour
+				stats, err := openBooks(t, fake, "books").Load(t.Context(), books(1000), o)
+				require.ErrorContains(t, err, "writing documents 0 to ")
+				require.ErrorContains(t, err, status.Convert(test.err).Message())
+				if test.want != nil {
+					require.ErrorIs(t, err, test.want)
+				}
+				assert.Zero(t, stats.Rejected)
+				assert.LessOrEqual(t, fake.upserts, o.Streams, "nothing is sent again")
+				assert.Zero(t, time.Since(began))
+			})
 		})
 	}
 }
@@ -318,49 +424,83 @@ func TestLoadReportsProgress(t *testing.T) {
 
 func TestLoadWaitsForTheQueues(t *testing.T) {
 	t.Parallel()
-	t.Run("as often as it takes", func(t *testing.T) {
-		t.Parallel()
+	lengths := func(of func(n int) int) func() *qdrant.UpdateQueueInfo {
+		n := 0
+		return func() *qdrant.UpdateQueueInfo {
+			n++
+			return &qdrant.UpdateQueueInfo{Length: uint64(of(n))} //nolint:gosec // a small number
+		}
+	}
+	unknown := func() *qdrant.UpdateQueueInfo { return nil }
+	const patience, look = 2 * time.Minute, 20 * time.Second
+	tests := []struct {
+		name    string
+		queue   func() *qdrant.UpdateQueueInfo
+		barrier error // in place of "still at it"
+		looks   int   // after which all is applied; 0 for never
+		want    string
+	}{
+		{name: "as often as it takes", queue: lengths(func(n int) int { return 1000 - n }), looks: 100},
+		{name: "and for a slow peer beside one that is done", queue: lengths(func(n int) int { return n % 2 * (1000 - n) }), looks: 100},
+		{name: "and for one that others write to as well", queue: lengths(func(n int) int { return 10 + n }), looks: 100},
+		{name: "but not for one that stands still", queue: lengths(func(int) int { return 100 }),
+			want: "the servers' queues, of 100 updates, have not moved for 2m0s; all 10 documents are acknowledged"},
+		{name: "nor for two that stand still", queue: lengths(func(n int) int { return 100 * (n % 2) }), want: "have not moved for 2m0s"},
+		{name: "nor for one whose replicas are away", queue: lengths(func(int) int { return 0 }), want: "writing behind them: gone",
+			barrier: status.Error(codes.Unavailable, "gone")},
+		{name: "one that does not say is waited for", queue: unknown, looks: 100},
+		{name: "unless it does not answer", queue: unknown, barrier: status.Error(codes.Unavailable, "gone"), want: "writing behind them: gone"},
+		{name: "one that does not know of time limits", queue: unknown, barrier: status.Error(codes.DeadlineExceeded, "slow"), looks: 300},
+		{name: "a refusal is an error", queue: unknown, want: "writing behind them: strict",
+			barrier: status.Error(codes.InvalidArgument, "strict")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := newFakeServer()
+				if fake.queue = test.queue; test.barrier == nil {
+					fake.barrier = look
+				}
+				fake.onBarrier = func(n int) (qdrant.UpdateStatus, error) {
+					if n > test.looks && test.looks > 0 {
+						return qdrant.UpdateStatus_Completed, nil
+					}
+					return qdrant.UpdateStatus_WaitTimeout, test.barrier
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
+				began := time.Now()
+				_, err := openBooks(t, fake, "books").Load(ctx, books(10), LoadOptions{})
+				if test.want == "" {
+					require.NoError(t, err)
+					assert.Greater(t, time.Since(began), 2*patience, "it took more than patience")
+					return
+				}
+				require.ErrorContains(t, err, test.want)
+				assert.Less(t, time.Since(began), 2*patience)
+			})
+		})
+	}
+}
+
+// What is busy says when it will be less so.
+func TestLoadWaitsForTheQueuesAsLongAsARateLimitSays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		fake := newFakeServer()
-		fake.queue = 100
+		fake.retry = 50 * time.Second
 		fake.onBarrier = func(n int) (qdrant.UpdateStatus, error) {
-			fake.queue--
-			if n < 5 {
-				return qdrant.UpdateStatus_WaitTimeout, nil
+			if n == 1 {
+				return 0, status.Error(codes.ResourceExhausted, "Write rate limit exceeded")
 			}
 			return qdrant.UpdateStatus_Completed, nil
 		}
-		_, err := openBooks(t, fake, "books").Load(t.Context(), books(10), small)
+		began := time.Now()
+		_, err := openBooks(t, fake, "books").Load(t.Context(), books(10), LoadOptions{})
 		require.NoError(t, err)
-		assert.Equal(t, 5, fake.barriers)
-	})
-	t.Run("but not for one that stands still", func(t *testing.T) {
-		t.Parallel()
-		fake := newFakeServer()
-		fake.queue = 100
-		fake.onBarrier = func(int) (qdrant.UpdateStatus, error) { return qdrant.UpdateStatus_WaitTimeout, nil }
-		o := small
-		o.Patience = 100 * time.Millisecond
-		_, err := openBooks(t, fake, "books").Load(t.Context(), books(10), o)
-		require.ErrorContains(t, err, "the server's queue of 100 updates has not become shorter for 100ms; all 10 documents are acknowledged")
-	})
-	t.Run("and a peer that goes away meanwhile is no error", func(t *testing.T) {
-		t.Parallel()
-		fake := newFakeServer()
-		fake.onBarrier = func(n int) (qdrant.UpdateStatus, error) {
-			if n <= 2 { // the connection's own repeat, too
-				return 0, status.Error(codes.Unavailable, "gone")
-			}
-			return qdrant.UpdateStatus_Completed, nil
-		}
-		_, err := openBooks(t, fake, "books").Load(t.Context(), books(10), small)
-		require.NoError(t, err)
-	})
-	t.Run("a refusal is an error", func(t *testing.T) {
-		t.Parallel()
-		fake := newFakeServer()
-		fake.onBarrier = func(int) (qdrant.UpdateStatus, error) { return 0, status.Error(codes.InvalidArgument, "strict") }
-		_, err := openBooks(t, fake, "books").Load(t.Context(), books(10), small)
-		require.ErrorIs(t, err, ErrInvalid)
+		assert.Equal(t, 2, fake.barriers)
+		assert.Equal(t, 50*time.Second, time.Since(began))
 	})
 }
 

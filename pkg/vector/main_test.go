@@ -2,7 +2,6 @@ package vector_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -28,22 +27,25 @@ var (
 	db     *vector.DB
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if target = os.Getenv(targetVariable); target != "" {
+		done := open()
+		code := m.Run()
+		done()
+		os.Exit(code)
+	}
+	os.Exit(qdranttest.Main(m, 1, qdranttest.Options{APIKey: apiKey}, func(c *qdranttest.Cluster) func() {
+		target = c.Target()
+		return open()
+	}))
+}
 
-func run(m *testing.M) int {
-	target = os.Getenv(targetVariable)
-	if target == "" {
-		server := &inMain{}
-		defer server.end()
-		target = qdranttest.Start(server, 1, qdranttest.Options{APIKey: apiKey}).Target()
-	}
+// open connects the examples and returns what ends that.
+func open() (done func()) {
 	var err error
-	if db, err = vector.Connect(ctx, vector.Config{Target: target, APIKey: apiKey}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = db.Close() }()
-	return m.Run()
+	db, err = vector.Connect(ctx, vector.Config{Target: target, APIKey: apiKey})
+	check(err)
+	return func() { check(db.Close()) }
 }
 
 // TestExamplesOnARealServer runs the examples of this package again, against a real server.
@@ -62,27 +64,10 @@ func TestExamplesOnARealServer(t *testing.T) {
 	require.Contains(t, string(output), "--- PASS: ExampleCollection_Search ")
 }
 
-// inMain stands for a test in TestMain, which has none.
-type inMain struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (t *inMain) Helper()                      {}
-func (t *inMain) Cleanup(f func())             { t.cleanups = append(t.cleanups, f) }
-func (t *inMain) Errorf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) }
-func (t *inMain) Fatalf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) }
-
-func (t *inMain) end() {
-	for i := len(t.cleanups) - 1; i >= 0; i-- {
-		t.cleanups[i]()
-	}
-}
-
 // library is a collection of the books on the shelf.
-func library(name string) *vector.Collection[Book] {
+func library(name string, settings ...vector.Setting) *vector.Collection[Book] {
 	check(db.DropCollection(ctx, name))
-	books, err := vector.Open[Book](ctx, db, name)
+	books, err := vector.Open[Book](ctx, db, name, settings...)
 	check(err)
 	check(books.Upsert(ctx, shelf()...))
 	return books

@@ -47,7 +47,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return nil, err
 	}
 	exhausted, err := register(r, prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: namespace, Name: "retry_budget_exhausted_total", Help: "Calls to the database that were not made again because too many had been.",
+		Namespace: namespace, Name: "retry_budget_exhausted_total",
+		Help: "Calls to the database that were not made again because too many had been.",
 	}))
 	if err != nil {
 		return nil, err

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 )
 
-// Option is a choice about a search: a Filter, a limit, what comes back, how the search is done. Of two options about the same thing the later
-// one counts, but all filters must match. An option that makes no sense where it is given, such as an offset in Fetch, is an error that is
-// returned before anything is sent.
+// Option is a choice about a search: a Filter, a limit, what comes back, how the search is done. Of two options about the same thing the
+// later one counts, but all filters must match. An option that makes no sense where it is given, such as an offset in Fetch, is an error
+// that is returned before anything is sent.
 type Option interface{ applyOption(*queryOptions) }
 
 type queryOption func(*queryOptions)
@@ -93,8 +95,8 @@ func Offset(n int) Option {
 	return optionNumber("offset", n, 0, func(o *queryOptions, n *uint64) { o.offset = n })
 }
 
-// EF is hnsw_ef, the number of candidates that a search keeps: more find better hits and take longer. It stands in place of the connection's
-// Profile.
+// EF is hnsw_ef, the number of candidates that a search keeps: more find better hits and take longer. It stands in place of the
+// connection's Profile.
 func EF(n int) Option {
 	return optionNumber("ef", n, 1, func(o *queryOptions, n *uint64) { o.search().HnswEf = n })
 }
@@ -121,7 +123,7 @@ func Oversampling(factor float64) Option {
 }
 
 // Rescoring says whether what was found by quantized vectors is compared once more by the original ones. The server decides by the kind of
-// quantization where it is not said.
+// quantization where it is not said. To put hits in the order of another query there is Rescore.
 func Rescoring(on bool) Option {
 	return queryOption(func(o *queryOptions) { o.quantization().Rescore = new(on) })
 }
@@ -146,7 +148,7 @@ func Acorn(maxSelectivity float64) Option {
 // Threshold leaves out hits with a worse score: a smaller one, or for euclidean and Manhattan distance a larger one.
 func Threshold(score float32) Option {
 	return queryOption(func(o *queryOptions) {
-		if !queryFinite(score) {
+		if !codec.Finite(score) {
 			o.invalid("threshold: %v is no score", score)
 			return
 		}
@@ -203,7 +205,13 @@ func WithVectors(names ...string) Option {
 
 // Consistency is how many replicas a read asks, in place of the connection's.
 func Consistency(c ReadConsistency) Option {
-	return queryOption(func(o *queryOptions) { o.consistency = c.proto() })
+	return queryOption(func(o *queryOptions) {
+		if err := c.valid(); err != nil {
+			o.invalid("consistency: %w", err)
+			return
+		}
+		o.consistency = c.proto()
+	})
 }
 
 // ShardKeys limits a search to some shard keys, each a string or an unsigned number, in place of the collection's.
@@ -248,7 +256,8 @@ func (o *queryOptions) shardKeys(keys []any) []*qdrant.ShardKey {
 	return list
 }
 
-// Timeout is after how long the server gives the search up, in whole seconds, rounded up. The context's deadline is the client's side of it.
+// Timeout is after how long the server gives the search up, in whole seconds, rounded up. The context's deadline is the client's side of
+// it.
 func Timeout(d time.Duration) Option {
 	return queryOption(func(o *queryOptions) {
 		if d <= 0 {
@@ -291,15 +300,23 @@ func WithLookup(collection string, fields ...string) Option {
 
 // Raw changes the request of a search after all other options, for what has no option.
 func Raw(change func(*qdrant.QueryPoints)) Option {
-	return queryOption(func(o *queryOptions) { o.raw = append(o.raw, change) })
+	return queryOption(func(o *queryOptions) { o.raw = appendChange(o, "raw", o.raw, change) })
 }
 
 // RawGroups is Raw for searches in groups.
 func RawGroups(change func(*qdrant.QueryPointGroups)) Option {
-	return queryOption(func(o *queryOptions) { o.rawGroups = append(o.rawGroups, change) })
+	return queryOption(func(o *queryOptions) { o.rawGroups = appendChange(o, "raw groups", o.rawGroups, change) })
 }
 
 // RawFetch is Raw for Fetch.
 func RawFetch(change func(*qdrant.PrefetchQuery)) Option {
-	return queryOption(func(o *queryOptions) { o.rawFetch = append(o.rawFetch, change) })
+	return queryOption(func(o *queryOptions) { o.rawFetch = appendChange(o, "raw fetch", o.rawFetch, change) })
+}
+
+func appendChange[R any](o *queryOptions, what string, changes []func(*R), change func(*R)) []func(*R) {
+	if change == nil {
+		o.invalid("%s: there is no function", what)
+		return changes
+	}
+	return append(changes, change)
 }

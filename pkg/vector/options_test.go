@@ -91,6 +91,10 @@ func TestOptionsRefuse(t *testing.T) {
 		{"fallback alone", nearest, []Option{ShardFallback("x")}, "search: ShardFallback without ShardKeys"},
 		{"timeout", nearest, []Option{Timeout(0)}, "timeout: 0s"},
 		{"lookup", nearest, []Option{LookupFrom("", "v")}, "lookup: no collection"},
+		{"no raw", nearest, []Option{Raw(nil)}, "raw: there is no function"},
+		{"no raw groups", nearest, []Option{RawGroups(nil)}, "raw groups: there is no function"},
+		{"no raw fetch", Fuse(RRF, Fetch(nearest, RawFetch(nil))), nil, "fetch 0: raw fetch: there is no function"},
+		{"consistency", nearest, []Option{Consistency(-7)}, "consistency: -7 is neither a number of replicas nor one of the names"},
 		{"lookup of groups", nearest, []Option{WithLookup("x")}, "search: WithLookup and RawGroups belong to searches in groups"},
 		{"raw groups", nearest, []Option{RawGroups(func(*qdrant.QueryPointGroups) {})}, "search: WithLookup and RawGroups belong to searches in groups"},
 		{"raw fetch", nearest, []Option{RawFetch(raw)}, "search: RawFetch belongs into Fetch"},
@@ -196,7 +200,13 @@ func TestRequestFields(t *testing.T) {
 	formula := Formula(Add(Score(), Mul(Field("popularity").Or(0), If(Where("hot").Is(true))),
 		Div(GeoDistance(Geo{}, "place"), Pow(Sqrt(Abs(Neg(Field("n")))), Exp(Ln(Log10(Field("m")))))),
 		GaussDecay(DatetimeField("at"), Decay{Target: Field("g")}), ExpDecay(Field("e"), Decay{}), LinDecay(Field("l"), Decay{})), fetch, Fetch(Fuse(RRF, Fetch(Sample(), Where("deep").Exists()))))
-	request, err := buildQuery("c", formula, []Option{Where("top").Null()}, defaults{})
+	formula = formula.Defaults(map[string]any{"z": 1, "y": 2, "popularity": 0, "$score[1]": 3, "$score": 4})
+	request, err := buildQuery("c", formula, []Option{Where("top").Null(), WithPayload("back", "top")}, defaults{})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"top", "popularity", "hot", "place", "n", "m", "at", "g", "e", "l", "lang", "year", "deep"}, requestFields(request))
+	assert.Equal(t, []string{
+		"top", "popularity", "hot", "place", "n", "m", "at", "g", "e", "l", "y", "z", "lang", "year", "deep", "back",
+	}, requestFields(request))
+	request, err = buildQuery("c", nil, []Option{WithoutPayload("not.back")}, defaults{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"not.back"}, requestFields(request))
 }

@@ -4,8 +4,8 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 )
 
-// Query says what a search looks for: Nearest and its like, Recommend, Discover, Context, Feedback, OrderBy, Sample, Diverse, and those that
-// go on with what other searches have found, Fuse, Rescore and Formula. nil is no query: points in the order of their ids.
+// Query says what a search looks for: Nearest and its like, Recommend, Discover, Context, Feedback, OrderBy, Sample, Diverse, and those
+// that go on with what other searches have found, Fuse, Rescore and Formula. nil is no query: points in the order of their ids.
 //
 // A query is checked when it is sent, before anything is: vectors must not be empty or hold NaN or infinities. Vectors are not copied, and
 // must stay as they are until the search is over.
@@ -108,12 +108,12 @@ func Sample() Query {
 }
 
 // Diverse picks, of the candidates nearest to a query, hits that are near to it and unlike each other (maximal marginal relevance). A
-// diversity of 0 looks at nearness alone, 1 at difference alone. candidates is at most 16384, and 0 stands for the limit. The query is one of
-// Nearest and its like.
+// diversity of 0 looks at nearness alone, 1 at difference alone. candidates is at most 16384, and 0 stands for the limit. The query is
+// one of Nearest and its like.
 //
-// Each shard finds that many candidates; of all these the server (1.18) keeps as many by a throw of dice, not the nearest, since it has no
-// order for them (lib/collection/src/collection/query.rs, merge of shards). With several shards even the nearest hit may be missing, the less
-// often the more candidates there are.
+// Each shard finds that many candidates; of all these the server (1.18) keeps as many by a throw of dice, not the nearest, since it has
+// no order for them (lib/collection/src/collection/query.rs, merge of shards). With several shards even the nearest hit may be missing,
+// the less often the more candidates there are.
 func Diverse(query Query, diversity float32, candidates int) Query {
 	return queryFunc(func() (*qdrant.Query, error) {
 		if query == nil {
@@ -157,7 +157,8 @@ func vectorQuery(q *qdrant.Query) bool {
 	switch v := q.GetVariant().(type) {
 	case *qdrant.Query_Nearest:
 		return v.Nearest.GetSparse() == nil
-	case *qdrant.Query_Recommend, *qdrant.Query_Discover, *qdrant.Query_Context, *qdrant.Query_NearestWithMmr, *qdrant.Query_RelevanceFeedback:
+	case *qdrant.Query_Recommend, *qdrant.Query_Discover, *qdrant.Query_Context,
+		*qdrant.Query_NearestWithMmr, *qdrant.Query_RelevanceFeedback:
 		return true
 	default:
 		return false

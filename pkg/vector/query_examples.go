@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 )
 
 // Example is a vector in a query, or the id of a point whose vector is meant; LookupFrom says where else such points may be.
@@ -102,15 +104,12 @@ func checkDense(vector []float32) error {
 		return fmt.Errorf("empty vector")
 	}
 	for i, x := range vector {
-		if !queryFinite(x) {
+		if !codec.Finite(x) {
 			return fmt.Errorf("%v at position %d", x, i)
 		}
 	}
 	return nil
 }
-
-// queryFinite is one subtraction: the difference of a NaN or an infinity to itself is NaN.
-func queryFinite(x float32) bool { return x-x == 0 }
 
 // Strategy is how Recommend makes one score of many examples.
 type Strategy int
@@ -214,8 +213,9 @@ type Judged struct {
 	Score   float32
 }
 
-// Feedback is a Query that goes on from hits of an earlier search that a slower judge has scored. A, B and C are coefficients that are trained
-// for the pair of judge and vectors: score = A*similarity + the sum over pairs of judged examples of confidence^B * C * difference.
+// Feedback is a Query that goes on from hits of an earlier search that a slower judge has scored. A, B and C are coefficients that are
+// trained for the pair of judge and vectors: score = A*similarity + the sum over pairs of judged examples of confidence^B * C *
+// difference.
 type Feedback struct {
 	Target  Example
 	Judged  []Judged
@@ -228,18 +228,19 @@ func (q Feedback) queryParts(defaults) (*qdrant.Query, []*qdrant.PrefetchQuery, 
 		return nil, nil, err
 	}
 	switch {
-	case !queryFinite(q.A) || !queryFinite(q.B) || !queryFinite(q.C):
+	case !codec.Finite(q.A) || !codec.Finite(q.B) || !codec.Finite(q.C):
 		return nil, nil, invalidf("feedback: coefficients %v, %v, %v", q.A, q.B, q.C)
 	case q.B < 0:
 		return nil, nil, invalidf("feedback: B is %v, less than 0", q.B)
 	}
-	input := &qdrant.RelevanceFeedbackInput{Target: target, Strategy: qdrant.NewFeedbackStrategyNaive(&qdrant.NaiveFeedbackStrategy{A: q.A, B: q.B, C: q.C})}
+	strategy := qdrant.NewFeedbackStrategyNaive(&qdrant.NaiveFeedbackStrategy{A: q.A, B: q.B, C: q.C})
+	input := &qdrant.RelevanceFeedbackInput{Target: target, Strategy: strategy}
 	for i, j := range q.Judged {
 		example, err := j.Example.input("feedback: example %d", i)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !queryFinite(j.Score) {
+		if !codec.Finite(j.Score) {
 			return nil, nil, invalidf("feedback: example %d: %v is no score", i, j.Score)
 		}
 		input.Feedback = append(input.Feedback, &qdrant.FeedbackItem{Example: example, Score: j.Score})

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 )
 
 // Prefetch is a search whose hits another query goes on with; see Fetch.
@@ -14,9 +16,9 @@ type Prefetch struct {
 	options []Option
 }
 
-// Fetch is a search that comes first: its hits are what Fuse, Rescore or Formula work with, so Limit should be a multiple of the final one.
-// The query may itself go on with other searches. Options about the result of the whole search, such as Offset or WithPayload, have no place
-// here.
+// Fetch is a search that comes first: its hits are what Fuse, Rescore or Formula work with, so Limit should be a multiple of the final
+// one. The query may itself go on with other searches. Options about the result of the whole search, such as Offset or WithPayload, have
+// no place here.
 func Fetch(query Query, options ...Option) Prefetch { return Prefetch{query, options} }
 
 // proto is the search for the raw API.
@@ -93,8 +95,8 @@ type weightedRRF struct {
 	weights []float32
 }
 
-// RRFWith is RRF with another k and a weight for each of the searches, which may be left out. A larger k makes less of the first ranks; 0 is
-// the server's.
+// RRFWith is RRF with another k and a weight for each of the searches, which may be left out. A larger k makes less of the first ranks; 0
+// is the server's.
 func RRFWith(k int, weights ...float32) Fusion { return weightedRRF{k, slices.Clone(weights)} }
 
 func (f weightedRRF) fusion(sources int) (*qdrant.Query, error) {
@@ -105,7 +107,7 @@ func (f weightedRRF) fusion(sources int) (*qdrant.Query, error) {
 		return nil, invalidf("fuse: %d weights for %d searches", len(f.weights), sources)
 	}
 	for i, w := range f.weights {
-		if !queryFinite(w) || w < 0 {
+		if !codec.Finite(w) || w < 0 {
 			return nil, invalidf("fuse: weight %d is %v", i, w)
 		}
 	}
@@ -144,7 +146,8 @@ type rescore struct {
 	prefetch []Prefetch
 }
 
-// Rescore puts the hits of other searches in the order of a query: a search by small vectors first, then by large ones among what was found.
+// Rescore puts the hits of other searches in the order of a query: a search by small vectors first, then by large ones among what was
+// found. Where the small vectors are quantized ones that the server made of the large ones, Rescoring is the option for it.
 func Rescore(query Query, prefetch ...Prefetch) Query { return rescore{query, prefetch} }
 
 func (q rescore) queryParts(d defaults) (*qdrant.Query, []*qdrant.PrefetchQuery, error) {

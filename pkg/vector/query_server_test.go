@@ -17,6 +17,7 @@ func TestServerAnswers(t *testing.T) {
 	t.Parallel()
 	client := servedShops(t)
 	t.Run("filters", func(t *testing.T) { serverFilters(t, client) })
+	t.Run("values as they are stored", func(t *testing.T) { serverStored(t, client) })
 	t.Run("queries", func(t *testing.T) { serverQueries(t, client) })
 	t.Run("groups", func(t *testing.T) { serverGroups(t, client) })
 	t.Run("formulas", func(t *testing.T) { serverFormulas(t, client) })

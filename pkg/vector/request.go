@@ -2,6 +2,8 @@ package vector
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/proto"
@@ -115,13 +117,16 @@ func groupRequest(r *qdrant.QueryPoints, field string, size int, options ...Opti
 	return groups, nil
 }
 
-// requestFields are the payload fields that a search asks about, in its filters, orders and formulas, those of the searches that come first
-// included.
+// requestFields are the payload fields that a search names: in its filters, orders and formulas, those of the searches that come first
+// included, and in what is to come back.
 func requestFields(r *qdrant.QueryPoints) []string {
 	var names fieldNames
 	names.filter("", r.GetFilter())
 	names.query(r.GetQuery())
 	names.prefetch(r.GetPrefetch())
+	for _, field := range slices.Concat(r.GetWithPayload().GetInclude().GetFields(), r.GetWithPayload().GetExclude().GetFields()) {
+		names.add("", field)
+	}
 	return names
 }
 
@@ -139,6 +144,9 @@ func (n *fieldNames) query(q *qdrant.Query) {
 	}
 	if formula := q.GetFormula(); formula != nil {
 		n.expression(formula.GetExpression())
+		for _, key := range slices.Sorted(maps.Keys(formula.GetDefaults())) {
+			n.variable(key)
+		}
 	}
 }
 

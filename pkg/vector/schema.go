@@ -38,10 +38,13 @@ func compare(schema codec.Schema, info *qdrant.CollectionInfo) []string {
 
 func compareVector(v codec.VectorField, dense map[string]*qdrant.VectorParams, sparse map[string]*qdrant.SparseVectorParams) []string {
 	name := "vector " + cmp.Or(v.Name, "without a name")
-	_, isSparse := sparse[v.Name]
+	params, isSparse := sparse[v.Name]
 	there, isDense := dense[v.Name]
 	switch {
 	case v.Kind == codec.SparseVector && isSparse:
+		if idf := params.GetModifier() == qdrant.Modifier_Idf; idf != v.IDF {
+			return []string{fmt.Sprintf("%s: modifier %s instead of %s", name, params.GetModifier(), v.SparseParams().GetModifier())}
+		}
 		return nil
 	case v.Kind != codec.SparseVector && isDense:
 	case isSparse || isDense:
@@ -63,6 +66,9 @@ func compareVector(v codec.VectorField, dense map[string]*qdrant.VectorParams, s
 	}
 	if there.GetDistance() != v.Distance {
 		add("distance %s instead of %s", there.GetDistance(), v.Distance)
+	}
+	if v.Datatype != qdrant.Datatype_Default && there.GetDatatype() != v.Datatype {
+		add("datatype %s instead of %s", there.GetDatatype(), v.Datatype)
 	}
 	return differences
 }

@@ -3,6 +3,7 @@ package vector
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/proto"
@@ -72,6 +73,9 @@ func (c *Collection[T]) SearchBatch(ctx context.Context, requests ...Request) ([
 	if err != nil {
 		return nil, wrap(act, err)
 	}
+	if len(results) != len(requests) {
+		return nil, fmt.Errorf("%s: the server answered %d of them", act, len(results))
+	}
 	found := make([][]Hit[T], len(results))
 	for i, result := range results {
 		if found[i], err = c.hits(act, result.GetResult()); err != nil {
@@ -86,13 +90,15 @@ type Group[T any] struct {
 	// Value is a string or an int64.
 	Value any
 	Hits  []Hit[T]
+	// Lookup is the payload of the point whose id is Value in the collection that WithLookup named; nil without it, or if there is none.
+	Lookup map[string]any
 }
 
 // SearchGroups finds the best groups of documents by the value of a payload field, which must be keywords or integers, such as the one
 // document that a chunk of text belongs to. Limit is the number of groups, 10 unless it says otherwise, and size that of documents in each.
 func (c *Collection[T]) SearchGroups(ctx context.Context, query Query, field string, size int, options ...Option) ([]Group[T], error) {
 	act := fmt.Sprintf("searching collection %s by %s", c.name, field)
-	if err := c.codec.Field(field); err != nil {
+	if err := c.known([]string{field}); err != nil {
 		return nil, fmt.Errorf("%s: %w", act, err)
 	}
 	search, err := c.search(query, options, true)
@@ -120,6 +126,12 @@ func (c *Collection[T]) SearchGroups(ctx context.Context, query Query, field str
 		if found[i].Hits, err = c.hits(act, g.GetHits()); err != nil {
 			return nil, err
 		}
+		if lookup := g.GetLookup(); lookup != nil {
+			found[i].Lookup = make(map[string]any, len(lookup.GetPayload()))
+			for field, value := range lookup.GetPayload() {
+				found[i].Lookup[field] = codec.Any(value)
+			}
+		}
 	}
 	return found, nil
 }
@@ -137,17 +149,17 @@ func (c *Collection[T]) Facets(ctx context.Context, field string, filter Filter,
 	act := fmt.Sprintf("counting values of %s in collection %s", field, c.name)
 	condition, err := c.filter(filter)
 	if err == nil {
-		err = c.codec.Field(field)
+		err = c.known([]string{field})
 	}
 	if err == nil && limit < 1 {
-		err = fmt.Errorf("a limit of %d", limit)
+		err = invalidf("a limit of %d", limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", act, err)
 	}
 	hits, err := c.db.Raw().Facet(ctx, &qdrant.FacetCounts{
 		CollectionName: c.name, Key: field, Filter: condition, Limit: qdrant.PtrOf(uint64(limit)), Exact: qdrant.PtrOf(true),
-		ReadConsistency: c.db.consistency, ShardKeySelector: c.shards,
+		ReadConsistency: c.reads, ShardKeySelector: c.shards,
 	})
 	if err != nil {
 		return nil, wrap(act, err)
@@ -169,8 +181,11 @@ func (c *Collection[T]) Facets(ctx context.Context, field string, filter Filter,
 
 // search is the request of a search, checked against the schema and completed with what the collection and the connection know.
 func (c *Collection[T]) search(query Query, options []Option, groups bool) (*qdrant.QueryPoints, error) {
+	if c.misuse != nil {
+		return nil, c.misuse
+	}
 	request, err := buildQuery(c.name, query, options, defaults{
-		ef: c.db.config.Profile.EF, consistency: c.db.consistency, shards: c.shards, groups: groups,
+		ef: c.db.config.Profile.EF, consistency: c.reads, shards: c.shards, groups: groups,
 	})
 	if err == nil {
 		err = c.known(requestFields(request))
@@ -207,9 +222,12 @@ func (c *Collection[T]) complete(query *qdrant.Query, rescores bool, using **str
 		if *using != nil {
 			name = **using
 		}
-		size, known := c.sizes[name]
-		if dense := input.GetDense().GetData(); dense != nil && known && len(dense) != size && wrong == nil {
-			wrong = invalidf("%s: %d dimensions instead of %d", what, len(dense), size)
+		dense := input.GetDense()
+		if several := input.GetMultiDense().GetVectors(); len(several) > 0 {
+			dense = several[0] // the others are as long, or the query would have been refused
+		}
+		if size, known := c.sizes[name]; dense != nil && known && len(dense.GetData()) != size && wrong == nil {
+			wrong = invalidf("%s: %d dimensions instead of %d", what, len(dense.GetData()), size)
 		}
 	})
 	return wrong
@@ -221,31 +239,28 @@ func hasVectors(query *qdrant.Query) bool {
 	return has
 }
 
-// using is the name of the schema's only vector of the query's kind; nil where the default vector is meant, or where it is not clear.
+// using is the name of the schema's only vector of the query's kind, or its only vector at all where the query has just ids; nil where the
+// default vector is meant, or where it is not clear.
 func (c *Collection[T]) using(query *qdrant.Query) *string {
-	kind := codec.Dense
+	kinds := map[codec.VectorKind]bool{}
 	queryInputs(query, func(_ string, input *qdrant.VectorInput) {
 		switch {
 		case input.GetSparse() != nil:
-			kind = codec.SparseVector
+			kinds[codec.SparseVector] = true
 		case input.GetMultiDense() != nil:
-			kind = codec.Multi
+			kinds[codec.Multi] = true
+		case input.GetDense() != nil:
+			kinds[codec.Dense] = true
 		}
 	})
-	if !hasVectors(query) {
+	candidates := slices.DeleteFunc(slices.Clone(c.schema.Vectors), func(v codec.VectorField) bool { return len(kinds) > 0 && !kinds[v.Kind] })
+	if len(kinds) == 0 && len(candidates) > 1 { // by ids: the dense one, as ever
+		candidates = slices.DeleteFunc(candidates, func(v codec.VectorField) bool { return v.Kind != codec.Dense })
+	}
+	if len(candidates) != 1 || candidates[0].Name == "" || !hasVectors(query) {
 		return nil
 	}
-	var only *string
-	for _, v := range c.schema.Vectors {
-		switch {
-		case v.Kind != kind:
-		case v.Name == "" || only != nil:
-			return nil
-		default:
-			only = &v.Name
-		}
-	}
-	return only
+	return &candidates[0].Name
 }
 
 func (c *Collection[T]) hits(act string, points []*qdrant.ScoredPoint) ([]Hit[T], error) {
@@ -256,7 +271,7 @@ func (c *Collection[T]) hits(act string, points []*qdrant.ScoredPoint) ([]Hit[T]
 			err = c.codec.Decode(p.GetId(), p.GetPayload(), p.GetVectors(), &hits[i].Document)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", act, err)
+			return nil, fmt.Errorf("%s: %w", act, documentAt(-1, err))
 		}
 		hits[i].ID, hits[i].Score, hits[i].Version = id, p.GetScore(), p.GetVersion()
 	}

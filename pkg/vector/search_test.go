@@ -85,13 +85,18 @@ func TestSearchChecksBeforeItAsks(t *testing.T) {
 		},
 		`no payload field "language"`: func() error { _, err := books.SearchGroups(ctx, good, "language", 1); return err },
 		"of 0":                        func() error { _, err := books.SearchGroups(ctx, good, "lang", 0); return err },
+		`no payload field "titel"`:    func() error { _, err := books.Search(ctx, good, vector.WithPayload("titel")); return err },
 		"consistency or timeout of its own": func() error {
 			_, err := books.SearchBatch(ctx, vector.Ask(good), vector.Ask(good, vector.Timeout(time.Second)))
 			return err
 		},
 		"a limit of 0": func() error { _, err := books.Facets(ctx, "lang", vector.Filter{}, 0); return err },
 	} {
-		t.Run(want, func(t *testing.T) { require.ErrorContains(t, search(), want) })
+		t.Run(want, func(t *testing.T) {
+			err := search()
+			require.ErrorContains(t, err, want)
+			require.ErrorIs(t, err, vector.ErrInvalid)
+		})
 	}
 	assert.Len(t, cluster.Calls(), before)
 	none, err := books.SearchBatch(ctx)
@@ -123,7 +128,58 @@ func TestAPointThatDoesNotFitIsNamed(t *testing.T) {
 	})
 	require.NoError(t, err)
 	_, err = books.Search(t.Context(), vector.Nearest([]float32{0, 1, 0, 0}))
-	require.ErrorContains(t, err, "searching collection books: document 4: year: string instead of integer")
+	var misfit *vector.DocumentError
+	require.ErrorAs(t, err, &misfit)
+	assert.Equal(t, vector.DocumentError{Position: -1, ID: vector.Num(4), Field: "year", Reason: "string instead of integer"}, *misfit)
+}
+
+// Ids alone tell no kind of vector; the schema's only one is meant.
+func TestSearchByIDsNamesTheOnlyVector(t *testing.T) {
+	t.Parallel()
+	db, cluster := connect(t, 1)
+	type terms struct {
+		ID    uint64        `vector:",id"`
+		Words vector.Sparse `vector:",vector"`
+	}
+	c, err := vector.Open[terms](t.Context(), db, "terms")
+	require.NoError(t, err)
+	require.NoError(t, c.Upsert(t.Context(), terms{1, vector.Sparse{Indices: []uint32{1}, Values: []float32{1}}}, terms{2, vector.Sparse{Indices: []uint32{1}, Values: []float32{2}}}))
+	hits, err := c.Search(t.Context(), vector.NearestID(vector.Num(1)))
+	require.NoError(t, err)
+	assert.Len(t, hits, 1)
+	assert.Equal(t, "words", lastQuery(t, cluster).GetUsing())
+}
+
+func TestSearchChecksMultiVectors(t *testing.T) {
+	t.Parallel()
+	db, _ := connect(t, 1)
+	type page struct {
+		ID     uint64      `vector:",id"`
+		Tokens [][]float32 `vector:",vector,size=2"`
+	}
+	c, err := vector.Open[page](t.Context(), db, "pages")
+	require.NoError(t, err)
+	require.NoError(t, c.Upsert(t.Context(), page{1, [][]float32{{1, 0}, {0, 1}}}))
+	hits, err := c.Search(t.Context(), vector.NearestMulti([][]float32{{1, 0}}))
+	require.NoError(t, err)
+	assert.Len(t, hits, 1)
+	_, err = c.Search(t.Context(), vector.NearestMulti([][]float32{{1, 0, 0}}))
+	require.ErrorContains(t, err, "query: 3 dimensions instead of 2")
+}
+
+func TestSearchGroupsLooksUp(t *testing.T) {
+	t.Parallel()
+	db, _ := connect(t, 1)
+	books := openShelf(t, db)
+	ctx := t.Context()
+	years, err := vector.Open[vector.Point](ctx, db, "years", vector.Size("", 1))
+	require.NoError(t, err)
+	require.NoError(t, years.Upsert(ctx, vector.Point{ID: vector.Num(2005), Vector: []float32{1}, Payload: map[string]any{"prize": "Booker", "n": 1}}))
+	groups, err := books.SearchGroups(ctx, vector.Nearest([]float32{1, 0, 0, 0}), "year", 1, vector.Limit(2), vector.WithLookup("years"))
+	require.NoError(t, err)
+	require.Len(t, groups, 2)
+	assert.Equal(t, map[string]any{"prize": "Booker", "n": int64(1)}, groups[0].Lookup)
+	assert.Nil(t, groups[1].Lookup)
 }
 
 // A Point needs no type of its own.

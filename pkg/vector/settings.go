@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/qdrant/go-client/qdrant"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/codec"
 )
@@ -30,9 +31,16 @@ func gather(chosen []Setting) (settings, error) {
 	s := settings{sizes: map[string]int{}, create: &qdrant.CreateCollection{}}
 	var errs []error
 	for _, set := range chosen {
+		if set == nil {
+			errs = append(errs, errors.New("a setting is nil"))
+			continue
+		}
 		errs = append(errs, set(&s))
 	}
-	return s, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return s, invalidf("%w", err)
+	}
+	return s, nil
 }
 
 // MustExist keeps Open from creating the collection: that it is not there is an error then, which is ErrNotFound.
@@ -56,16 +64,13 @@ func ReadOnly() Setting {
 // is empty.
 func Size(vector string, dimensions int) Setting {
 	return func(s *settings) error {
-		if dimensions < 1 || dimensions > maxDimensions {
-			return fmt.Errorf("vector %q: a size of %d is not within 1 and %d", vector, dimensions, maxDimensions)
+		if dimensions < 1 || dimensions > codec.MaxSize {
+			return fmt.Errorf("vector %q: a size of %d is not within 1 and %d", vector, dimensions, codec.MaxSize)
 		}
 		s.sizes[vector] = dimensions
 		return nil
 	}
 }
-
-// maxDimensions is the server's limit for dense vectors (lib/api/src/grpc/validate.rs: 1 to 65536).
-const maxDimensions = 65536
 
 // Shards is the number of shards, for collections without shard keys. As many as the cluster has peers, or a small multiple, spreads the
 // load evenly; it can't be changed later.
@@ -250,7 +255,7 @@ func createRequest(name string, schema codec.Schema, s settings) (*qdrant.Create
 			sparse[v.Name] = v.SparseParams()
 		case v.Size == 0 && schema.AnyVectors: // a type for any vectors: RawSetting may name them
 		case v.Size == 0:
-			return nil, fmt.Errorf("vector %q has no size: give its tag size=…, or name it to Open with Size(%q, …)", v.Name, v.Name)
+			return nil, invalidf("vector %q has no size: give its tag size=…, or name it to Open with Size(%q, …)", v.Name, v.Name)
 		default:
 			dense[v.Name] = v.Params()
 		}
@@ -282,8 +287,11 @@ func updateRequest(name string, s settings) (*qdrant.UpdateCollection, error) {
 	if len(s.raw) > 0 {
 		refused = append(refused, "a raw setting")
 	}
+	if s.mustExist {
+		return nil, invalidf("MustExist and ReadOnly are for Open")
+	}
 	if len(refused) > 0 {
-		return nil, fmt.Errorf("%s can only be chosen when the collection is created", strings.Join(refused, " and "))
+		return nil, invalidf("%s can only be chosen when the collection is created", strings.Join(refused, " and "))
 	}
 	request := &qdrant.UpdateCollection{
 		CollectionName: name, HnswConfig: s.create.HnswConfig, OptimizersConfig: s.create.OptimizersConfig,
@@ -294,6 +302,9 @@ func updateRequest(name string, s settings) (*qdrant.UpdateCollection, error) {
 			ReplicationFactor: s.create.ReplicationFactor, WriteConsistencyFactor: s.create.WriteConsistencyFactor,
 			OnDiskPayload: s.create.OnDiskPayload,
 		}
+	}
+	if proto.Equal(request, &qdrant.UpdateCollection{CollectionName: name}) {
+		return nil, invalidf("no setting is named")
 	}
 	return request, nil
 }

@@ -31,3 +31,6 @@ type Point struct {
 	Vectors map[string]any `vector:",vectors"`
 	Payload map[string]any `vector:",payload"`
 }
+
+// SparseOf is the sparse vector with those entries by their indices.
+func SparseOf(entries map[uint32]float32) Sparse { return codec.SparseOf(entries) }

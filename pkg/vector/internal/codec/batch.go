@@ -49,7 +49,8 @@ func (b *Batch) Points() []*qdrant.PointStruct {
 	return request.GetPoints()
 }
 
-// Vectors are the documents' ids and vectors, as Client.UpdateVectors takes them. They are made anew by each call.
+// Vectors are the documents' ids and vectors, as Client.UpdateVectors takes them, after AppendVectors or Append. They are made anew by
+// each call.
 func (b *Batch) Vectors() []*qdrant.PointVectors {
 	points := b.Points()
 	vectors := make([]*qdrant.PointVectors, len(points))
@@ -57,18 +58,6 @@ func (b *Batch) Vectors() []*qdrant.PointVectors {
 		vectors[i] = &qdrant.PointVectors{Id: p.GetId(), Vectors: p.GetVectors()}
 	}
 	return vectors
-}
-
-// Duplicate finds the first document whose id an earlier one has too: the positions of both, from 0. The server keeps the later one.
-func (b *Batch) Duplicate() (first, second int, found bool) {
-	positions := make(map[ID]int, len(b.ids))
-	for i, id := range b.ids {
-		if earlier, twice := positions[id]; twice {
-			return earlier, i, true
-		}
-		positions[id] = i
-	}
-	return 0, 0, false
 }
 
 // Reset empties the batch and keeps its memory for the next documents. Nothing that was sent with Upsert may still be running.

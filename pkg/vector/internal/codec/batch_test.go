@@ -60,7 +60,7 @@ func TestBatchKeepsNothingOfDocuments(t *testing.T) {
 	equal(t, &qdrant.PointStruct{Id: qdrant.NewIDNum(2), Vectors: qdrant.NewVectors(2)}, got[1])
 }
 
-func TestBatchDuplicate(t *testing.T) {
+func TestBatchReset(t *testing.T) {
 	t.Parallel()
 	c, err := Of[id]()
 	require.NoError(t, err)
@@ -68,16 +68,7 @@ func TestBatchDuplicate(t *testing.T) {
 	for _, n := range []uint64{5, 6, 7} {
 		require.NoError(t, c.Append(&b, &id{n}))
 	}
-	_, _, found := b.Duplicate()
-	assert.False(t, found)
-	require.NoError(t, c.Append(&b, &id{6}))
-	first, second, found := b.Duplicate()
-	assert.True(t, found)
-	assert.Equal(t, []int{1, 3}, []int{first, second})
-
 	b.Reset()
-	_, _, found = b.Duplicate()
-	assert.False(t, found)
 	assert.Zero(t, b.Len())
 	assert.Zero(t, b.Bytes())
 	assert.Empty(t, b.Points())

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -38,14 +39,22 @@ func (c *Codec[T]) Sized(sizes map[string]int) *Codec[T] { return &Codec[T]{plan
 // Append encodes the document and adds it to the batch. An error is a *FieldError and leaves the batch as it was.
 // Nothing of the document is kept. (A loop that passes the address of its own variable makes that variable a new allocation for each
 // document; copy it into one variable declared before the loop.)
-func (c *Codec[T]) Append(b *Batch, doc *T) error {
+func (c *Codec[T]) Append(b *Batch, doc *T) error { return c.append(b, doc, c.plan.put) }
+
+// AppendVectors adds the document's id and vectors alone to the batch, for Batch.Vectors. Its payload is not looked at, and a vector that
+// is empty is left out whatever its tag says; a document without any is an error. Otherwise it is Append.
+func (c *Codec[T]) AppendVectors(b *Batch, doc *T) error {
+	return c.append(b, doc, c.plan.putOnlyVectors)
+}
+
+func (c *Codec[T]) append(b *Batch, doc *T, put func([]byte, ID, reflect.Value) ([]byte, error)) error {
 	v := reflect.ValueOf(doc).Elem()
 	id, err := c.plan.identify(v)
 	if err != nil {
 		return err
 	}
 	mark := b.begin()
-	if b.buf, err = c.plan.put(b.buf, id, v); err != nil {
+	if b.buf, err = put(b.buf, id, v); err != nil {
 		b.abandon(mark)
 		return failed(id, err)
 	}
@@ -74,14 +83,19 @@ func (c *Codec[T]) Decode(id *qdrant.PointId, payload map[string]*qdrant.Value, 
 func (c *Codec[T]) ID(doc *T) (ID, error) { return c.plan.identify(reflect.ValueOf(doc).Elem()) }
 
 // Partial is a payload of some of the fields, by their names as stored, for Client.SetPayload. Each must be a field of T (or T
-// must have a map tagged payload) and its value must be one that Decode could put into the field. The error names the field.
+// must have a map tagged payload) and its value must be one that Decode could put into the field. Paths are refused, also where a map
+// could take them: the server would store one as a name, which filters by that path never find. The error names the field.
 func (c *Codec[T]) Partial(fields map[string]any) (map[string]*qdrant.Value, error) {
 	values, err := Payload(fields)
 	if err != nil {
 		return nil, err
 	}
 	o := c.plan.payload
-	for _, name := range sortedKeys(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := plainName(name); err != nil {
+			return nil, fmt.Errorf(
+				"%w; a nested field is set with the whole object that it is in, or by SetPayloadPoints.Key of the raw API", err)
+		}
 		i, known := o.names[name]
 		if !known && o.rest == nil {
 			return nil, c.plan.unknown(name)
@@ -97,8 +111,8 @@ func (c *Codec[T]) Partial(fields map[string]any) (map[string]*qdrant.Value, err
 	return values, nil
 }
 
-// Field says whether a payload path can exist in documents of type T: "lang", "address.city", "items[].price", "items[0].price".
-// The error names the nearest one that can.
+// Field says whether a payload path can exist in documents of type T: "lang", "address.city", "items[].price", "items[0].price". The
+// error says what is wrong with the path (see CheckPath), or names the nearest one that can exist.
 func (c *Codec[T]) Field(path string) error { return c.plan.check(path) }
 
 // Payload is any struct or map as a payload, by the rules of a document's payload fields. Tags id, vector, payload and vectors have no

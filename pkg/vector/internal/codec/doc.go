@@ -24,6 +24,9 @@
 // is http_code). "-" alone is not stored. Fields without a tag are payload fields. Unexported fields are left alone, and the
 // fields of an embedded struct without a name are taken as if they stood in its place. No name may come twice.
 //
+// A payload field's name has no dot, bracket, double quote or backslash in it, which are for paths: "author.name", "parts[].price". A name
+// of other signs than letters, digits, _ and - goes in double quotes there, as in vector.Where(`"odd name"`).
+//
 // # Options
 //
 // Exactly one field of a document is its id: `id`, of type ID, an unsigned or signed integer (not negative), a string that
@@ -46,7 +49,8 @@
 //
 //	index            an index by the field's type: string keyword, integers integer, floats float, bool bool, time.Time datetime,
 //	                 Geo geo, uuid.UUID uuid; slices by their elements, pointers by what they point to
-//	index=KIND       keyword, integer, float, bool, datetime, geo, uuid or text, where the type allows for several or tells nothing
+//	index=KIND       keyword, integer, float, bool, datetime, geo, uuid or text, where the type allows for several or tells nothing,
+//	                 as an ID does: index=integer for numbers, index=uuid or index=keyword for UUIDs
 //	tenant           keyword and uuid indexes: points with one value are stored together
 //	principal        integer, float and datetime indexes: the storage is ordered by this field
 //	on_disk          the index is not kept in memory

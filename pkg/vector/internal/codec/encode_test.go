@@ -142,6 +142,49 @@ func TestAppend(t *testing.T) {
 	}, points(t, &b)[0])
 }
 
+func TestAppendVectors(t *testing.T) {
+	t.Parallel()
+	c, err := Of[article]()
+	require.NoError(t, err)
+	var b Batch
+	doc := fullArticle()
+	doc.Score, doc.Title = math.NaN(), "\xff" // the payload is not looked at
+	require.Error(t, c.Append(&b, &doc))
+	doc.Meaning, doc.Tokens, doc.Terms = nil, nil, Sparse{} // the first has no omitempty
+	doc.Vectors = map[string]any{
+		"more": []float32{9}, "a": []float32{}, "b": [][]float32{}, "c": Sparse{}, "d": &Sparse{}, "e": (*Sparse)(nil),
+	}
+	require.NoError(t, c.AppendVectors(&b, &doc))
+	got := points(t, &b)
+	assert.Empty(t, got[0].GetPayload())
+	want := qdrant.NewVectorsMap(map[string]*qdrant.Vector{
+		"image": qdrant.NewVectorDense([]float32{65504, 0}), "more": qdrant.NewVectorDense([]float32{9}),
+	})
+	equal(t, &qdrant.PointVectors{Id: qdrant.NewIDNum(7), Vectors: want}, b.Vectors()[0])
+	assert.Equal(t, []ID{Num(7)}, b.IDs())
+
+	for want, change := range map[string]func(a *article){
+		"document 7: vectors: none is given":                    func(a *article) { a.Image, a.Vectors = nil, nil },
+		"document 7: unnamed vector: 1 dimensions instead of 3": func(a *article) { a.Meaning = []float32{1} },
+		"document 7: colbert[0]: empty vector":                  func(a *article) { a.Tokens = [][]float32{{}} },
+		"document 7: terms: 1 indices with 0 values":            func(a *article) { a.Terms.Indices = []uint32{1} },
+		"document 7: more: a <nil> is no vector":                func(a *article) { a.Vectors = map[string]any{"more": nil} },
+	} {
+		bad := doc
+		change(&bad)
+		require.EqualError(t, c.AppendVectors(&b, &bad), want)
+		assert.Equal(t, 1, b.Len())
+	}
+
+	plain, err := Of[plainDocument]()
+	require.NoError(t, err)
+	b.Reset()
+	require.EqualError(t, plain.AppendVectors(&b, &plainDocument{ID: 3}), "document 3: vectors: none is given")
+	require.NoError(t, plain.AppendVectors(&b, &plainDocument{ID: 3, Vector: []float32{1}}))
+	require.Len(t, points(t, &b), 1)
+	equal(t, &qdrant.PointVectors{Id: qdrant.NewIDNum(3), Vectors: qdrant.NewVectorsDense([]float32{1})}, b.Vectors()[0])
+}
+
 func TestAppendPlainVectors(t *testing.T) {
 	t.Parallel()
 	t.Run("a sole unnamed vector has go-client's form", func(t *testing.T) {

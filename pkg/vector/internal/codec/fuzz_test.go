@@ -168,11 +168,19 @@ func FuzzField(f *testing.F) {
 	}
 	c, err := Of[record]()
 	require.NoError(f, err)
+	open, err := Of[struct {
+		ID  uint64         `vector:",id"`
+		Any map[string]any `vector:",payload"`
+	}]()
+	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
-		if parts, err := steps(text); err == nil {
+		parts, err := steps(text)
+		if err == nil {
 			require.NotEmpty(t, parts)
 			require.False(t, parts[0].element)
 		}
+		require.Equal(t, err == nil, CheckPath(text) == nil)
+		require.Equal(t, err == nil, open.Field(text) == nil)
 		_ = c.Field(text)
 		if tg, err := readTag(text); err == nil && !tg.skip {
 			require.Contains(t, allowed, tg.role)

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // step is one part of a payload path: a key, or the elements of a list.
@@ -14,57 +17,100 @@ type step struct {
 	element bool
 }
 
-// steps reads a path as the server does (lib/segment/src/json_path): keys between dots, in quotes where they have other signs in them,
-// and [] or [3] for elements.
-func steps(path string) ([]step, error) {
-	var out []step
-	rest := path
-	for first := true; rest != ""; first = false {
-		switch {
-		case rest[0] == '[' && !first:
-			index, after, ok := strings.Cut(rest[1:], "]")
-			if !ok || strings.Trim(index, "0123456789") != "" {
-				return nil, fmt.Errorf("%q is no payload path: after [ comes a number or nothing, and then ]", path)
-			}
-			out, rest = append(out, step{element: true}), after
-			continue
-		case rest[0] == '.' && !first:
-			rest = rest[1:]
-		case !first:
-			return nil, fmt.Errorf("%q is no payload path: %q stands where a dot or [ belongs", path, rest)
-		}
-		key, after, err := cutKey(rest)
-		if err != nil {
-			return nil, fmt.Errorf("%q is no payload path: %w", path, err)
-		}
-		out, rest = append(out, step{key: key}), after
+// CheckPath says what is wrong with the path of a payload field, by the server's grammar (lib/segment/src/json_path/parse.rs): names of
+// letters, digits, "_" and "-", others in double quotes, joined by dots, each followed by any number of [n] or []. The server's own answer
+// to another path does not say more than that it is wrong.
+func CheckPath(path string) error {
+	_, rest, err := cutName(path)
+	for err == nil && rest != "" {
+		_, rest, err = cutStep(rest)
 	}
-	if len(out) == 0 || strings.HasSuffix(path, ".") {
-		return nil, fmt.Errorf("%q is no payload path: a key is missing", path)
-	}
-	return out, nil
+	return pathError(path, err)
 }
 
-func cutKey(s string) (key, rest string, err error) {
-	if strings.HasPrefix(s, `"`) {
-		key, rest, ok := strings.Cut(s[1:], `"`)
-		if !ok {
-			return "", "", errors.New("a quotation mark is missing")
+// steps are the parts of a path that CheckPath takes.
+func steps(path string) ([]step, error) {
+	name, rest, err := cutName(path)
+	parts := []step{{key: name}}
+	for err == nil && rest != "" {
+		var next step
+		next, rest, err = cutStep(rest)
+		parts = append(parts, next)
+	}
+	return parts, pathError(path, err)
+}
+
+func pathError(path string, err error) error {
+	if err == nil || path == "" {
+		return err
+	}
+	return fmt.Errorf("path %q: %w", path, err)
+}
+
+// cutStep takes the first step off what follows a name.
+func cutStep(path string) (next step, rest string, err error) {
+	switch path[0] {
+	case '.':
+		next.key, rest, err = cutName(path[1:])
+		return next, rest, err
+	case '[':
+		index, rest, closed := strings.Cut(path[1:], "]")
+		if _, number := strconv.ParseUint(index, 10, 64); !closed || index != "" && number != nil {
+			return next, "", fmt.Errorf("%q is no index", path)
 		}
-		return key, rest, nil
+		return step{element: true}, rest, nil
+	default:
+		r, _ := utf8.DecodeRuneInString(path)
+		return next, "", fmt.Errorf("%q outside double quotes", r)
 	}
-	end := strings.IndexAny(s, ".[")
-	if end < 0 {
-		end = len(s)
+}
+
+// cutName takes the name off that a path starts with.
+func cutName(path string) (name, rest string, err error) {
+	if inside, ok := strings.CutPrefix(path, `"`); ok {
+		end := strings.IndexAny(inside, `\"`)
+		if end < 0 || inside[end] == '\\' {
+			return "", "", errors.New("a name in quotes does not end, or has a backslash")
+		}
+		return inside[:end], inside[end+1:], nil
 	}
-	if end == 0 {
-		return "", "", errors.New("a key is missing")
+	end := strings.IndexFunc(path, func(r rune) bool { return !bare(r) })
+	switch end {
+	case 0:
+		r, _ := utf8.DecodeRuneInString(path)
+		return "", "", fmt.Errorf("%q where a name starts; other names than letters, digits, _ and - go in double quotes", r)
+	case -1:
+		if path == "" {
+			return "", "", errors.New("no name")
+		}
+		return path, "", nil
+	default:
+		return path[:end], path[end:], nil
 	}
-	return s[:end], s[end:], nil
+}
+
+// bare says whether a name can have the sign without quotes. It follows Rust's char::is_alphanumeric, which counts marks that belong to
+// letters, too.
+func bare(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-'
+	}
+	return unicode.In(r, unicode.Letter, unicode.Number, unicode.Other_Alphabetic)
+}
+
+// quoted is a name as part of a path, in the spelling that the server gives it in its answers.
+func quoted(name string) string {
+	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !bare(r) }) {
+		return name
+	}
+	return `"` + name + `"`
 }
 
 // check says whether the path can exist in documents.
 func (p *plan) check(path string) error {
+	if path == "" {
+		return errors.New("a payload field without a name")
+	}
 	parts, err := steps(path)
 	if err != nil {
 		return err
@@ -143,7 +189,7 @@ func (p *plan) unknown(path string) error {
 func paths(found []string, o *object, prefix string, around []reflect.Type) []string {
 	around = append(around, o.typ)
 	for i := range o.members {
-		path, s := prefix+o.members[i].name, o.members[i].shape.direct()
+		path, s := prefix+quoted(o.members[i].name), o.members[i].shape.direct()
 		found = append(found, path)
 		for s.form == list {
 			path, s = path+"[]", s.elem.direct()
@@ -158,7 +204,7 @@ func paths(found []string, o *object, prefix string, around []reflect.Type) []st
 // plain lets "items.price" and "items[0].price" be as near as can be to "items[].price", which is what was meant.
 func plain(path string) string {
 	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("[]0123456789_", r) {
+		if strings.ContainsRune(`[]0123456789_"`, r) {
 			return -1
 		}
 		return r

@@ -184,7 +184,7 @@ func indexes(found []IndexField, o *object, prefix string, around []reflect.Type
 			found = append(found, f)
 			continue
 		}
-		path, s, inMap := prefix+m.name, m.shape.direct(), false
+		path, s, inMap := prefix+quoted(m.name), m.shape.direct(), false
 		for s.form == list || s.form == free {
 			if s.form == list {
 				path += "[]"
@@ -235,7 +235,17 @@ func (p *plan) put(b []byte, id ID, v reflect.Value) ([]byte, error) {
 			return b, err
 		}
 	}
-	return p.putVectors(b, v)
+	b, _, err = p.putVectors(b, v, false)
+	return b, err
+}
+
+// putOnlyVectors appends a PointStruct message without a payload, and without the vectors that are empty.
+func (p *plan) putOnlyVectors(b []byte, id ID, v reflect.Value) ([]byte, error) {
+	b, n, err := p.putVectors(putID(b, id), v, true)
+	if err == nil && n == 0 {
+		err = under(faultf("none is given"), "vectors")
+	}
+	return b, err
 }
 
 // get sets the fields of a zero document.

@@ -113,7 +113,7 @@ func (v VectorField) SparseParams() *qdrant.SparseVectorParams {
 
 // IndexField is one payload index of a type.
 type IndexField struct {
-	Path      string // the key as the server knows it: "lang", "address.city", "items[].price"
+	Path      string // as the server spells it: "lang", "address.city", "items[].price", "\"odd name\""
 	Field     string // Go field, for messages
 	Kind      qdrant.FieldType
 	OnDisk    bool

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type shape struct {
 	elem *shape
 	// object is what a struct holds.
 	object *object
-	// kinds are the payload indexes that a value, or the elements of a list, can have. The first is the default.
+	// kinds are the payload indexes that a value, or the elements of a list, can have. The first is the default, but for an ID.
 	kinds []qdrant.FieldType
 }
 
@@ -308,15 +309,13 @@ func (c *compiler) member(o *object, f reflect.StructField, tg tag, index []int)
 		return err
 	}
 	m := member{name: name, field: f, index: index, key: putKey(nil, name), shape: s, omit: tg.has("omitempty")}
-	direct := s.direct()
-	anyKind := direct.form == dynamic || (direct.form == list && direct.elem.direct().form == dynamic)
-	indexed, ok, err := indexField(tg, f, s.kinds, anyKind)
+	indexed, ok, err := indexField(tg, f, s)
 	if err != nil {
 		return err
 	}
 	if ok {
 		// Without [] also for lists: the server indexes their elements, and finds the index for filters on the bare name only.
-		indexed.Path = name
+		indexed.Path = quoted(name)
 		m.indexed = &indexed
 	}
 	o.names[name] = len(o.members)
@@ -324,12 +323,10 @@ func (c *compiler) member(o *object, f reflect.StructField, tg tag, index []int)
 	return nil
 }
 
-// plainName refuses names that filters and indexes could not write as a path.
+// plainName refuses names that would be taken for a path, and those that no path can have in it.
 func plainName(name string) error {
-	for _, r := range name {
-		if r == '.' || r == '[' || r == ']' || r == '"' {
-			return fmt.Errorf("the name %q has %q in it, which is part of a path", name, r)
-		}
+	if at := strings.IndexAny(name, `.[]"\`); at >= 0 {
+		return fmt.Errorf("the name %q has %q in it, which is for paths alone", name, name[at])
 	}
 	return nil
 }

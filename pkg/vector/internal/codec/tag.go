@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -114,18 +115,9 @@ func pick[V any](t tag, option string, from map[string]V) (V, error) {
 	text, ok := t.options[option]
 	value, known := from[text]
 	if ok && !known {
-		return value, fmt.Errorf("%s=%s: not one of %s", option, text, strings.Join(sortedKeys(from), ", "))
+		return value, fmt.Errorf("%s=%s: not one of %s", option, text, strings.Join(slices.Sorted(maps.Keys(from)), ", "))
 	}
 	return value, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 var distances = map[string]qdrant.Distance{
@@ -157,8 +149,8 @@ func kindName(kind qdrant.FieldType) string {
 	return kind.String()
 }
 
-// maxSize is the most dimensions that the server takes (VectorParams.size, lib/collection/src/operations/types.rs: 1 to 65536).
-const maxSize = 65536
+// MaxSize is the most dimensions that the server takes (VectorParams.size, lib/collection/src/operations/types.rs: 1 to 65536).
+const MaxSize = 65536
 
 // vectorField reads the options of a vector.
 func vectorField(t tag, field reflect.StructField) (VectorField, error) {
@@ -178,7 +170,7 @@ func vectorField(t tag, field reflect.StructField) (VectorField, error) {
 	if kind != SparseVector && v.IDF {
 		return v, fmt.Errorf("option %q has a place on sparse vectors alone", "idf")
 	}
-	size, err := t.number("size", maxSize)
+	size, err := t.number("size", MaxSize)
 	if err != nil {
 		return v, err
 	}
@@ -199,9 +191,9 @@ func vectorField(t tag, field reflect.StructField) (VectorField, error) {
 	return v, err
 }
 
-// indexField reads the options of a payload field's index; ok is false for a field that has none. kinds are those that the field's type
-// allows, where the first is the default; any means that the type does not tell.
-func indexField(t tag, field reflect.StructField, kinds []qdrant.FieldType, anyKind bool) (f IndexField, ok bool, err error) {
+// indexField reads the options of a payload field's index; ok is false for a field that has none. Of the kinds that the field's shape
+// allows the first is the default, unless the type does not tell.
+func indexField(t tag, field reflect.StructField, s *shape) (f IndexField, ok bool, err error) {
 	if !t.has("index") {
 		for _, option := range []string{"tenant", "principal", "on_disk", "tokenizer", "phrase"} {
 			if t.has(option) {
@@ -213,16 +205,23 @@ func indexField(t tag, field reflect.StructField, kinds []qdrant.FieldType, anyK
 	f = IndexField{
 		Field: field.Name, OnDisk: t.has("on_disk"), Tenant: t.has("tenant"), Principal: t.has("principal"), Phrase: t.has("phrase"),
 	}
+	one := s.direct()
+	if one.form == list {
+		one = one.elem.direct()
+	}
+	anyKind := one.form == dynamic
 	switch {
 	case t.options["index"] != "":
 		if f.Kind, err = pick(t, "index", indexKinds); err != nil {
 			return f, false, err
 		}
-		if !anyKind && !slices.Contains(kinds, f.Kind) {
+		if !anyKind && !slices.Contains(s.kinds, f.Kind) {
 			return f, false, fmt.Errorf("cannot have an index of kind %s", t.options["index"])
 		}
-	case len(kinds) > 0:
-		f.Kind = kinds[0]
+	case one.typ == idType:
+		return f, false, fmt.Errorf("an ID may be a number or a UUID: say index=integer, or index=uuid or index=keyword")
+	case len(s.kinds) > 0:
+		f.Kind = s.kinds[0]
 	case anyKind:
 		return f, false, fmt.Errorf("the type does not tell the kind of the index: say index=…")
 	default:
@@ -245,7 +244,7 @@ func optionsFit(t tag, kind qdrant.FieldType) error {
 		"tokenizer": {qdrant.FieldType_FieldTypeText},
 		"phrase":    {qdrant.FieldType_FieldTypeText},
 	}
-	for _, option := range sortedKeys(fits) {
+	for _, option := range slices.Sorted(maps.Keys(fits)) {
 		if t.has(option) && !slices.Contains(fits[option], kind) {
 			return fmt.Errorf("option %q has no place on an index of kind %s", option, kindName(kind))
 		}

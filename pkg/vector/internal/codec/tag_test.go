@@ -161,7 +161,11 @@ func TestTypesThatAreRefused(t *testing.T) {
 		refused[struct {
 			id
 			A string `vector:"a.b"`
-		}](t, "part of a path")
+		}](t, `the name "a.b" has '.' in it, which is for paths alone`)
+		refused[struct {
+			id
+			A string `vector:"a\\b"`
+		}](t, "which is for paths alone")
 		refused[struct {
 			id
 			A map[string]any `vector:",payload"`
@@ -225,6 +229,14 @@ func TestTypesThatAreRefused(t *testing.T) {
 		}](t, "the type does not tell the kind of the index")
 		refused[struct {
 			id
+			A ID `vector:",index"`
+		}](t, "field A (codec.ID): an ID may be a number or a UUID: say index=integer, or index=uuid or index=keyword")
+		refused[struct {
+			id
+			A []*ID `vector:",index"`
+		}](t, "an ID may be a number or a UUID")
+		refused[struct {
+			id
 			A map[string]int `vector:",index"`
 		}](t, "cannot be indexed")
 		refused[struct {
@@ -275,6 +287,8 @@ func TestTypesThatAreTaken(t *testing.T) {
 		Maybe     *string  `vector:",index"`
 		List      []string `vector:",index=text"`
 		Pointers  *[]*int  `vector:",index"`
+		Parent    ID       `vector:",index=integer"`
+		Children  []ID     `vector:",index=uuid"`
 	}
 	c, err := Of[Flat]()
 	require.NoError(t, err)
@@ -284,6 +298,7 @@ func TestTypesThatAreTaken(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"any keyword", "anys integer", "day datetime", "maybe keyword", "list text", "pointers integer",
+		"parent integer", "children uuid",
 	}, paths)
 	assert.NoError(t, c.Field("time"))
 	again, err := Of[Flat]()

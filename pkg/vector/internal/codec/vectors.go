@@ -61,30 +61,32 @@ func (m *vectorMember) value(v reflect.Value) any {
 	return p.Interface()
 }
 
-// put appends the content of a Vector message; none says that there is no vector to store, as it is empty and may be.
-func (m *vectorMember) put(b []byte, v reflect.Value) (out []byte, none bool, err error) {
+// put appends the content of a Vector message; none says that there is no vector to store, as it is empty and may be: by its tag, or by
+// what the caller says.
+func (m *vectorMember) put(b []byte, v reflect.Value, omit bool) (out []byte, none bool, err error) {
+	omit = omit || m.omit
 	switch x := m.value(v).(type) {
 	case *[]float32:
 		if len(*x) == 0 {
-			return b, m.omit, m.missing()
+			return b, omit, missing(omit)
 		}
 		b, err = putDense(b, *x, m.Size, m.limits)
 	case *[][]float32:
 		if len(*x) == 0 {
-			return b, m.omit, m.missing()
+			return b, omit, missing(omit)
 		}
 		b, err = putMulti(b, *x, m.Size, m.limits)
 	case *Sparse:
 		if len(x.Indices) == 0 && len(x.Values) == 0 {
-			return b, m.omit, m.missing()
+			return b, omit, missing(omit)
 		}
 		b, err = putSparse(b, *x, m.limits)
 	}
 	return b, false, err
 }
 
-func (m *vectorMember) missing() error {
-	if m.omit {
+func missing(omit bool) error {
+	if omit {
 		return nil
 	}
 	return faultf("empty vector")
@@ -185,9 +187,25 @@ func putAnyVector(b []byte, x any, size int) ([]byte, error) {
 	}
 }
 
-// putVectors appends a PointStruct's vectors. The server refuses points without the field, so one without vectors says that it has
-// no named ones.
-func (p *plan) putVectors(b []byte, v reflect.Value) ([]byte, error) {
+// emptyVector says whether a value out of such a map is a vector, and empty.
+func emptyVector(x any) bool {
+	switch x := x.(type) {
+	case []float32:
+		return len(x) == 0
+	case [][]float32:
+		return len(x) == 0
+	case Sparse:
+		return len(x.Indices)+len(x.Values) == 0
+	case *Sparse:
+		return x == nil || emptyVector(*x)
+	default:
+		return false
+	}
+}
+
+// putVectors appends a PointStruct's vectors and counts them; with omit, all that are empty are left out. The server refuses points
+// without the field, so one without vectors says that it has no named ones.
+func (p *plan) putVectors(b []byte, v reflect.Value, omit bool) (out []byte, n int, err error) {
 	b, whole := open(append(b, tagVectors), 2)
 	var more map[string]any
 	if p.anyVectors != nil {
@@ -196,48 +214,54 @@ func (p *plan) putVectors(b []byte, v reflect.Value) ([]byte, error) {
 	// A sole unnamed vector has a form of its own, as go-client's NewVectors gives it.
 	if len(p.vectors) == 1 && p.vectors[0].Name == "" && len(more) == 0 {
 		b, mark := open(append(b, tagVectorsOne), 2)
-		b, none, err := p.vectors[0].put(b, v)
+		b, none, err := p.vectors[0].put(b, v, omit)
 		if err != nil {
-			return b, under(err, p.vectors[0].label())
+			return b, 0, under(err, p.vectors[0].label())
 		}
 		if !none {
-			return seal(seal(b, mark, 2), whole, 2), nil
+			return seal(seal(b, mark, 2), whole, 2), 1, nil
 		}
 		b = b[:mark-1]
-		return seal(append(b, tagVectorsNamed, 0), whole, 2), nil
+		return seal(append(b, tagVectorsNamed, 0), whole, 2), 0, nil
 	}
 	b, named := open(append(b, tagVectorsNamed), 2)
 	for i := range p.vectors {
-		var err error
-		if b, err = p.vectors[i].putNamed(b, v); err != nil {
-			return b, under(err, p.vectors[i].label())
+		var none bool
+		if b, none, err = p.vectors[i].putNamed(b, v, omit); err != nil {
+			return b, 0, under(err, p.vectors[i].label())
+		}
+		if !none {
+			n++
 		}
 	}
 	for name, x := range more {
 		if _, twice := p.schema.Vector(name); twice {
-			return b, under(faultf("stored by a field of the struct and by its map of vectors"), label(name))
+			return b, 0, under(faultf("stored by a field of the struct and by its map of vectors"), label(name))
 		}
-		var err error
+		if omit && emptyVector(x) {
+			continue
+		}
 		if b, err = putNamedVector(b, name, x, p.sizes[name]); err != nil {
-			return b, under(err, label(name))
+			return b, 0, under(err, label(name))
 		}
+		n++
 	}
-	return seal(seal(b, named, 2), whole, 2), nil
+	return seal(seal(b, named, 2), whole, 2), n, nil
 }
 
 // putNamed appends the vector as an entry of NamedVectors, unless there is none to store.
-func (m *vectorMember) putNamed(b []byte, v reflect.Value) ([]byte, error) {
+func (m *vectorMember) putNamed(b []byte, v reflect.Value, omit bool) (out []byte, none bool, err error) {
 	start := len(b)
 	b, entry := open(append(b, tagElement), 2)
 	b, mark := open(putKey(b, m.Name), 2)
-	b, none, err := m.put(b, v)
+	b, none, err = m.put(b, v, omit)
 	if err != nil {
-		return b, err
+		return b, false, err
 	}
 	if none {
-		return b[:start], nil
+		return b[:start], true, nil
 	}
-	return seal(seal(b, mark, 2), entry, 2), nil
+	return seal(seal(b, mark, 2), entry, 2), false, nil
 }
 
 func putNamedVector(b []byte, name string, x any, size int) ([]byte, error) {

@@ -1,8 +1,8 @@
 // Package idset remembers which ids have been seen, in bounded memory.
 package idset
 
-// Set is a set of numbers and UUIDs. Numbers next to each other share an entry, 64 of them at a time, so that the usual ids 0, 1, 2, … take an
-// eighth of a byte each or little more, in whatever order they come. All others take 20 to 40 bytes each.
+// Set is a set of numbers and UUIDs. Numbers next to each other share an entry, 64 of them at a time, so that the usual ids 0, 1, 2, …
+// take an eighth of a byte each or little more, in whatever order they come. All others take 20 to 40 bytes each.
 type Set struct {
 	limit int // entries at most
 	// words has a bit for each number: bit n%64 of words[n/64]. The last word used is kept outside the map, because numbers tend to come
@@ -12,10 +12,9 @@ type Set struct {
 	word  uint64 // of key; not written back yet
 	uuids map[[16]byte]struct{}
 	count int
-	full  bool
 }
 
-// New makes a set of at most limit entries.
+// New makes a set of at most limit entries. An id for which there is no room left can be added twice without being noticed.
 func New(limit int) *Set {
 	return &Set{limit: limit, words: make(map[uint64]uint64), uuids: make(map[[16]byte]struct{})}
 }
@@ -33,7 +32,6 @@ func (s *Set) AddNumber(n uint64) bool {
 	case s.word&bit != 0:
 		return false
 	case s.word == 0 && s.noRoom():
-		s.full = true
 		return true
 	}
 	s.word |= bit
@@ -45,7 +43,6 @@ func (s *Set) AddNumber(n uint64) bool {
 func (s *Set) AddUUID(u [16]byte) bool {
 	if s.noRoom() {
 		_, there := s.uuids[u]
-		s.full = s.full || !there
 		return !there
 	}
 	before := len(s.uuids)
@@ -64,6 +61,3 @@ func (s *Set) noRoom() bool {
 
 // Len is how many different ids the set has.
 func (s *Set) Len() int { return s.count }
-
-// Complete says whether all ids that were added are in it. One that is not can be added twice without being noticed.
-func (s *Set) Complete() bool { return !s.full }

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/backoff"
 )
 
 // Batch is what is sent at once.
@@ -53,9 +55,7 @@ type Error struct {
 	// First is the position of the first document of the batch in the run, from 0, and Documents their number. A source that failed is
 	// an Error without documents at the position where the next document would have been.
 	First, Documents int
-	// Attempts is how often the batch was sent.
-	Attempts int
-	Err      error
+	Err              error
 }
 
 // Error gives the positions and the cause.
@@ -64,17 +64,13 @@ func (e *Error) Error() string {
 	if e.Documents > 1 {
 		at = fmt.Sprintf("documents %d to %d", e.First, e.First+e.Documents-1)
 	}
-	if e.Attempts > 1 {
-		return fmt.Sprintf("%s: %d attempts: %v", at, e.Attempts, e.Err)
-	}
 	return fmt.Sprintf("%s: %v", at, e.Err)
 }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Backoff of a batch after its n-th rejection: anything up to firstBackoff*2^(n-1), at most lastBackoff. Full jitter, because streams that
-// were rejected together must not come back together.
+// The backoff of a batch that was rejected is a full jitter between these.
 const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 5 * time.Second
@@ -92,11 +88,18 @@ type Send[B any] func(ctx context.Context, value B, rejected func()) error
 //
 // A failure (a batch that failed for good, an error of the source) ends the run: nothing more is drawn, and batches behind it are not sent
 // any more. Those before it are, so that the acknowledged prefix reaches it if it can. The *Error is the one with the lowest position.
-// When ctx is over, Run awaits what is under way and returns the context's cause.
+// When ctx is over, Run awaits what is under way and returns the context's cause. After a panic of the sequence it cancels what is under
+// way, and awaits that too.
 func Run[B any](ctx context.Context, batches iter.Seq2[Batch[B], error], send Send[B], o Options) (Stats, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	r := newRun(ctx, o)
-	defer r.unhook()
 	var streams sync.WaitGroup
+	defer func() {
+		r.unhook()
+		r.stop()
+		cancel()
+		streams.Wait()
+	}()
 	position, number, whole := 0, 0, true
 	if ctx.Err() != nil {
 		return r.end(ctx, false)
@@ -131,7 +134,6 @@ type job struct {
 	attempts  int
 	since     time.Time // of the first rejection that ended an attempt
 	epoch     int       // of the limiter when it was last sent
-	told      bool      // the rejection of this attempt is known
 }
 
 // deliver sends one batch until it is acknowledged, or fails for good, or is given up.
@@ -226,7 +228,7 @@ func (r *run) begin(j *job) bool {
 	}
 	r.sending++
 	j.attempts++
-	j.epoch, j.told = r.limiter.epoch, false
+	j.epoch = r.limiter.epoch
 	return true
 }
 
@@ -271,9 +273,12 @@ func (r *run) pause(ctx context.Context, j *job, wait time.Duration) {
 func (r *run) rejected(j *job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.rejectedLocked(j)
+}
+
+func (r *run) rejectedLocked(j *job) {
 	r.limiter.rejected(j.epoch)
 	r.stats.Rejected++
-	j.told = true
 }
 
 // settle notes what became of an attempt. It says whether to send the batch again, and after how long.
@@ -299,28 +304,19 @@ func (r *run) settle(ctx context.Context, j *job, err error) (wait time.Duration
 		after, rejection = r.options.Rejection(err)
 	}
 	if !rejection {
-		r.failLocked(&Error{First: j.first, Documents: j.documents, Attempts: j.attempts, Err: err})
+		r.failLocked(&Error{First: j.first, Documents: j.documents, Err: err})
 		return 0, false
 	}
-	if !j.told {
-		r.limiter.rejected(j.epoch)
-		r.stats.Rejected++
-	}
+	r.rejectedLocked(j)
 	if j.since.IsZero() {
 		j.since = time.Now()
 	}
-	wait = max(after, backoff(j.attempts))
+	wait = max(after, backoff.Jitter(firstBackoff, lastBackoff, j.attempts, rand.Float64())) //nolint:gosec // jitter is no secret
 	if time.Since(j.since)+wait > r.options.Patience {
-		r.failLocked(&Error{First: j.first, Documents: j.documents, Attempts: j.attempts, Err: err})
+		r.failLocked(&Error{First: j.first, Documents: j.documents, Err: err})
 		return 0, false
 	}
 	return wait, true
-}
-
-// backoff is how long to wait after a number of attempts.
-func backoff(attempts int) time.Duration {
-	most := min(firstBackoff<<min(attempts-1, 16), lastBackoff)
-	return rand.N(most) + 1 //nolint:gosec // jitter is no secret
 }
 
 // fail ends the run with an error, unless there is one at a lower position.

@@ -225,7 +225,7 @@ func TestTheFirstErrorEndsTheRun(t *testing.T) {
 		var failed *pipeline.Error
 		require.ErrorAs(t, err, &failed)
 		require.ErrorIs(t, err, errBad)
-		assert.Equal(t, &pipeline.Error{First: 50, Documents: 10, Attempts: 1, Err: errBad}, failed)
+		assert.Equal(t, &pipeline.Error{First: 50, Documents: 10, Err: errBad}, failed)
 		assert.Equal(t, "documents 50 to 59: bad", err.Error())
 		assert.Equal(t, 50, stats.Prefix)
 		// 7 was under way, and if it was acknowledged before 6 was refused, so was 8.
@@ -292,8 +292,7 @@ func TestPatienceEnds(t *testing.T) {
 		var failed *pipeline.Error
 		require.ErrorAs(t, err, &failed)
 		assert.Equal(t, 10, failed.First)
-		assert.Greater(t, failed.Attempts, 10, "waits are 5 s at most")
-		assert.Contains(t, err.Error(), "attempts: busy")
+		assert.Greater(t, r.attempts[1], 10, "waits are 5 s at most")
 		assert.Equal(t, 10, stats.Prefix)
 		assert.LessOrEqual(t, time.Since(began), time.Minute+time.Second)
 		assert.Greater(t, time.Since(began), 50*time.Second)
@@ -355,6 +354,44 @@ func TestCancellation(t *testing.T) {
 			}) // which fails if a goroutine is left
 		})
 	}
+}
+
+func TestAPanicOfTheSourceLeavesNothingUnderWay(t *testing.T) { //nolint:paralleltest // it looks for goroutines, and others have some
+	synctest.Test(t, func(t *testing.T) {
+		before := goleak.IgnoreCurrent()
+		began := time.Now()
+		var under sync.WaitGroup
+		under.Add(3)
+		source := func(yield func(pipeline.Batch[int], error) bool) {
+			for batch, err := range ten(3) {
+				yield(batch, err)
+			}
+			under.Wait()
+			time.Sleep(time.Second) // one is slow, one waits to be sent again, one is through
+			panic("out of range")
+		}
+		send := func(ctx context.Context, batch int, _ func()) error {
+			under.Done()
+			switch batch {
+			case 0:
+				<-ctx.Done()
+				time.Sleep(time.Second)
+				return ctx.Err()
+			case 1:
+				return errBusy
+			default:
+				return nil
+			}
+		}
+		options := pipeline.Options{
+			Start: 8, Patience: 24 * time.Hour,
+			Rejection: func(err error) (time.Duration, bool) { return time.Hour, errors.Is(err, errBusy) },
+		}
+		ctx := context.WithoutCancel(t.Context()) // nobody else ends it
+		assert.PanicsWithValue(t, "out of range", func() { _, _ = pipeline.Run(ctx, source, send, options) })
+		assert.Equal(t, 2*time.Second, time.Since(began), "what is under way is cancelled and awaited, the wait is given up")
+		goleak.VerifyNone(t, before)
+	})
 }
 
 func TestACancellationThatComesTooLateIsNoError(t *testing.T) {

@@ -24,7 +24,8 @@ import (
 const Scheme = "peers"
 
 const (
-	// DefaultRefresh is half of the 30 s that Kubernetes' DNS lets its answers be kept by default, so that a new peer has calls within a minute.
+	// DefaultRefresh is half of the 30 s that Kubernetes' DNS lets its answers be kept by default, so that a new peer has calls within a
+	// minute.
 	DefaultRefresh = 15 * time.Second
 	// minInterval keeps gRPC, which asks anew for each connection that breaks, from flooding the name server.
 	minInterval = time.Second
@@ -49,8 +50,8 @@ type Builder struct {
 	lookup  Lookup
 	logger  *slog.Logger
 
-	mu        sync.Mutex
-	addresses int // how many the last good answer had, of whichever resolver
+	mu   sync.Mutex
+	last []string // the last good answer, of whichever resolver
 }
 
 // New returns a builder for a target.
@@ -77,10 +78,11 @@ func (b *Builder) Scheme() string { return Scheme }
 func (b *Builder) Addresses() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.addresses
+	return len(b.last)
 }
 
-// Build implements resolver.Builder. The target of the connection is only a name for it.
+// Build implements resolver.Builder. The target of the connection is only a name for it. A resolver begins with the last good answer of
+// those before it, because gRPC throws one away after half an hour without a call, and the name server may fail when the next call comes.
 func (b *Builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
 	if !b.target.Name {
 		if err := b.tell(cc, b.target.Addresses); err != nil {
@@ -90,7 +92,13 @@ func (b *Builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.Bu
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &polling{Builder: b, cc: cc, cancel: cancel, hurry: make(chan struct{}, 1), done: make(chan struct{})}
-	go r.run(ctx)
+	b.mu.Lock()
+	last := b.last
+	b.mu.Unlock()
+	if last != nil {
+		_ = b.tell(cc, last)
+	}
+	go r.run(ctx, last)
 	return r, nil
 }
 
@@ -108,7 +116,7 @@ func (b *Builder) tell(cc resolver.ClientConn, addresses []string) error {
 		endpoints = append(endpoints, resolver.Endpoint{Addresses: []resolver.Address{peer}})
 	}
 	b.mu.Lock()
-	b.addresses = len(addresses)
+	b.last = addresses
 	b.mu.Unlock()
 	return cc.UpdateState(resolver.State{Endpoints: endpoints})
 }
@@ -142,10 +150,10 @@ func (r *polling) Close() {
 	<-r.done
 }
 
-func (r *polling) run(ctx context.Context) {
+// run asks until ctx is over. last is what the connection knows already; nil is nothing.
+func (r *polling) run(ctx context.Context, last []string) {
 	defer close(r.done)
 	var (
-		last    []string // the last good answer
 		failing bool
 		timer   = time.NewTimer(0)
 		pause   = minInterval // until the next look-up while there is no answer at all
@@ -186,8 +194,8 @@ func (r *polling) run(ctx context.Context) {
 		default:
 			// Calls must not wait for a name that may never come.
 			r.cc.ReportError(err)
-			wait = min(pause, r.refresh)
-			pause *= 2
+			wait = pause
+			pause = min(2*pause, r.refresh)
 		}
 		timer.Reset(wait)
 		select {

@@ -158,6 +158,32 @@ func TestAFailingNameServerKeepsTheLastAnswer(t *testing.T) {
 	})
 }
 
+func TestTheLastAnswerOutlivesItsResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &names{addresses: []string{"10.0.0.1"}}
+		_, b, r := begin(t, n)
+		r.Close() // as gRPC does after half an hour without a call
+		n.set(nil, errors.New("no route to host"))
+		pass(time.Hour)
+
+		c := &told{start: time.Now()}
+		r, err := b.Build(resolver.Target{}, c, resolver.BuildOptions{})
+		require.NoError(t, err)
+		defer r.Close()
+		pass(time.Minute)
+		require.Len(t, c.said(), 1, "no error, which would fail the calls")
+		assert.Equal(t, []string{"10.0.0.1:6334"}, c.last().addresses)
+		assert.Zero(t, c.last().after)
+
+		n.set([]string{"10.0.0.1"}, nil)
+		pass(15 * time.Second)
+		assert.Len(t, c.said(), 1, "what it knows already is no news")
+		n.set([]string{"10.0.0.2"}, nil)
+		pass(15 * time.Second)
+		assert.Equal(t, []string{"10.0.0.2:6334"}, c.last().addresses)
+	})
+}
+
 func TestANameThatIsNotThereFailsCallsAtOnceAndIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &names{err: &net.DNSError{Err: "no such host", Name: "q", Server: "10.96.0.10:53", IsNotFound: true}}
@@ -172,6 +198,9 @@ func TestANameThatIsNotThereFailsCallsAtOnceAndIsAskedForAgain(t *testing.T) {
 			after = append(after, said.after/time.Second)
 		}
 		assert.Equal(t, []time.Duration{0, 1, 3, 7, 15, 30, 45, 60}, after, "in growing steps, up to the refresh")
+		before := n.count()
+		pass(time.Hour)
+		assert.Equal(t, 4*60, n.count()-before, "and no faster again, however long it takes")
 		n.set([]string{"10.0.0.1"}, nil)
 		pass(15 * time.Second)
 		assert.Equal(t, []string{"10.0.0.1:6334"}, c.last().addresses)

@@ -36,8 +36,8 @@ func Parse(target string) (Target, error) {
 		// unix:path is the form without an authority, which grpc takes too.
 		if path, isPath := strings.CutPrefix(target, "unix:"); isPath {
 			scheme, rest = "unix", path
-		} else if strings.Contains(target, "://") {
-			return Target{}, fmt.Errorf("target %q: it takes three slashes after the scheme, as in dns:///%s", target, target[strings.Index(target, "://")+3:])
+		} else if _, host, odd := strings.Cut(target, "://"); odd {
+			return Target{}, fmt.Errorf("target %q: it takes three slashes after the scheme, as in dns:///%s", target, host)
 		} else {
 			scheme, rest = "dns", target
 		}

@@ -6,17 +6,24 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/qdrant-shepherd/shepherd/pkg/vector/internal/backoff"
 )
+
+// Failure is what tells whether a failure passes.
+type Failure struct {
+	Code    codes.Code
+	Message string
+	// After is what the server asked to wait, by its retry-after header; -1 where it did not.
+	After time.Duration
+	// Impatient: it was cut off by a limit of its own, not because the caller's time was up.
+	Impatient bool
+}
 
 // failure is all that a decision needs to know about an attempt that failed.
 type failure struct {
-	kind    kind
-	code    codes.Code
-	message string
-	// after is what the server asked to wait, by its retry-after header; -1 where it did not.
-	after time.Duration
-	// impatient: the attempt was cut off by its own limit, not by the call's.
-	impatient bool
+	Failure
+	kind kind
 	// attempts is how many there were, this one included.
 	attempts int
 	// left is how long the call may go on.
@@ -30,21 +37,15 @@ type verdict struct {
 	wait time.Duration
 }
 
-// decide says whether to try again, and after which wait. chance in [0, 1) is the
-// part of the longest wait that is taken (full jitter: the whole of it is
-// random, so that clients that failed together do not return together).
+// decide says whether to try again, and after which wait. chance in [0, 1) is the part of the longest wait that is taken.
 func decide(p Policy, f failure, chance float64) verdict {
-	if f.kind == once || f.attempts >= p.Attempts || !passing(f) {
+	if f.kind == once || f.attempts >= p.Attempts || !f.Passing() {
 		return verdict{}
 	}
-	longest := p.MaxBackoff
-	if doublings := f.attempts - 1; doublings < 30 {
-		longest = min(p.MaxBackoff, p.Backoff<<doublings)
-	}
-	wait := time.Duration(chance * float64(longest))
-	if f.after >= 0 {
+	wait := backoff.Jitter(p.Backoff, p.MaxBackoff, f.attempts, chance)
+	if f.After >= 0 {
 		// The server knows when it will take more. The jitter comes on top, for all were told the same.
-		wait += f.after
+		wait += f.After
 	}
 	// There is no use in waiting for a moment when nobody listens any more.
 	if wait >= f.left {
@@ -53,9 +54,9 @@ func decide(p Policy, f failure, chance float64) verdict {
 	return verdict{again: true, wait: wait}
 }
 
-// passing reports whether the failure may be over soon, or elsewhere.
-func passing(f failure) bool {
-	switch f.code {
+// Passing reports whether the failure may be over soon, or elsewhere, while the caller still waits.
+func (f Failure) Passing() bool {
+	switch f.Code {
 	case codes.Unavailable:
 		// No connection, a connection that broke, or a shard without a replica.
 		return true
@@ -65,13 +66,14 @@ func passing(f failure) bool {
 		// The caller did not cancel, or nobody would ask: a server that stops resets its streams.
 		return true
 	case codes.ResourceExhausted:
-		// Only the server's rate limiter names a time (storage/src/content_manager/conversions.rs). The others,
-		// such as a message that is too large, come again.
-		return f.after >= 0
+		// The server's rate limiter names a time (lib/storage/src/content_manager/conversions.rs), unless the call alone is more than it
+		// lets through in a minute (AlwaysOverBudget, lib/common/common/src/rate_limiting.rs). That, and a message that is too large, fails
+		// again each time.
+		return f.After >= 0
 	case codes.DeadlineExceeded:
-		return f.impatient || Away(f.code, f.message)
+		return f.Impatient || Away(f.Code, f.Message)
 	default:
-		return Away(f.code, f.message)
+		return Away(f.Code, f.Message)
 	}
 }
 

@@ -67,7 +67,7 @@ var methods = map[string]kind{
 	"/qdrant.Points/DeletePayload":    write,
 	"/qdrant.Points/ClearPayload":     write,
 	"/qdrant.Points/UpdateBatch":      write,
-	// An index or a named vector that is there already stays as it is, and one that is gone is gone.
+	// An index that is there already stays as it is, and one that is gone is gone.
 	"/qdrant.Points/CreateFieldIndex": write,
 	"/qdrant.Points/DeleteFieldIndex": write,
 }
@@ -75,7 +75,8 @@ var methods = map[string]kind{
 // kindOf looks into the request where the method alone does not tell.
 func kindOf(method string, request any) kind {
 	k := methods[method]
-	if batch, ok := request.(*qdrant.UpdateBatchPoints); ok && len(batch.GetOperations()) > 1 && slices.ContainsFunc(batch.GetOperations(), conditional) {
+	batch, _ := request.(*qdrant.UpdateBatchPoints)
+	if operations := batch.GetOperations(); len(operations) > 1 && slices.ContainsFunc(operations, conditional) {
 		// "a = 1 where b = 0" and then "b = 0 for point 5" changes point 5 differently the second time.
 		return once
 	}
@@ -92,12 +93,12 @@ func conditional(o *qdrant.PointsUpdateOperation) bool {
 		slices.ContainsFunc(selectors, func(s *qdrant.PointsSelector) bool { return s.GetFilter() != nil })
 }
 
-// patience returns how long one attempt may take, 0 for as long as the call. A
+// patience returns how long one attempt may take, 0 for as long as the call, which what is not repeated gets. A
 // read gets what it grants the server, if that is more than the limit. A write
 // that waits may be waiting rightly, for others before it; there a peer that is
 // gone is found by keepalive.
 func patience(k kind, request any, limit time.Duration) time.Duration {
-	if limit <= 0 {
+	if limit <= 0 || k == once {
 		return 0
 	}
 	if waiting, ok := request.(interface{ GetWait() bool }); ok && waiting.GetWait() {

@@ -36,17 +36,19 @@ type Observer struct {
 	Exhausted func()
 }
 
-// Error is the error of a call that was to be made more than once. status.Code sees what ended it.
+// Error is the error of a call that was made more than once, or that the server's rate limiter turned away. status.Code sees what ended it.
 type Error struct {
-	// Attempts is how often the call was made.
-	Attempts int
-
-	err    error // what ended the call
-	before error // where that is the end of the caller's context: what the attempt before failed of
+	attempts int
+	after    time.Duration // what the server asked to wait at last; -1 where it did not
+	err      error         // what ended the call
+	before   error         // where that is the end of the caller's context: what the attempt before failed of
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%v (%d attempts)", e.GRPCStatus().Err(), e.Attempts)
+	if e.attempts == 1 {
+		return e.GRPCStatus().Err().Error()
+	}
+	return fmt.Sprintf("%v (%d attempts)", e.GRPCStatus().Err(), e.attempts)
 }
 
 // Unwrap returns what ended the call, and what was before.
@@ -66,6 +68,13 @@ func (e *Error) GRPCStatus() *status.Status {
 	return status.New(last.Code(), fmt.Sprintf("%s; before: %s", last.Message(), status.Convert(e.before).Message()))
 }
 
+type watchKey struct{}
+
+// Watch returns a context whose calls tell of each attempt that failed in passing, before they wait to repeat it.
+func Watch(ctx context.Context, failed func()) context.Context {
+	return context.WithValue(ctx, watchKey{}, failed)
+}
+
 // Interceptor repeats calls by the policy, within the budget. closed ends waits
 // between attempts when the connection is closed. A repeat goes to whichever peer the balancer has
 // next. It must be the last in the chain.
@@ -80,12 +89,6 @@ func Interceptor(p Policy, b *Budget, o Observer, closed <-chan struct{}) grpc.U
 			deadline = time.Now().Add(p.Timeout)
 		}
 		k := kindOf(method, request)
-		if k == once {
-			_, err := attempt(ctx, deadline, 0, func(ctx context.Context) error {
-				return invoke(ctx, method, request, reply, connection, options...)
-			})
-			return err
-		}
 		var trailer metadata.MD
 		options = append(options[:len(options):len(options)], grpc.Trailer(&trailer))
 		limit := patience(k, request, p.AttemptTimeout)
@@ -100,29 +103,32 @@ func Interceptor(p Policy, b *Budget, o Observer, closed <-chan struct{}) grpc.U
 			if impatient {
 				err = status.Errorf(codes.DeadlineExceeded, "no answer within the %s of an attempt", limit)
 			}
-			left := time.Until(deadline)
+			left, after := time.Until(deadline), retryAfter(trailer)
 			if ctx.Err() != nil || left <= 0 {
-				return told(err, attempts, before)
+				return told(err, attempts, after, before)
 			}
 			last := status.Convert(err)
 			v := decide(p, failure{
-				kind: k, code: last.Code(), message: last.Message(), after: retryAfter(trailer),
-				impatient: impatient, attempts: attempts, left: left,
+				Failure: Failure{Code: last.Code(), Message: last.Message(), After: after, Impatient: impatient},
+				kind:    k, attempts: attempts, left: left,
 			}, rand.Float64())
 			if !v.again {
-				return told(err, attempts, nil)
+				return told(err, attempts, after, nil)
 			}
 			if !b.take() {
 				if o.Exhausted != nil {
 					o.Exhausted()
 				}
-				return told(err, attempts, nil)
+				return told(err, attempts, after, nil)
+			}
+			if failed, watched := ctx.Value(watchKey{}).(func()); watched {
+				failed()
 			}
 			if !sleep(ctx, v.wait, closed) {
 				if ctx.Err() == nil {
-					return told(err, attempts, nil) // closed
+					return told(err, attempts, after, nil) // closed
 				}
-				return told(status.FromContextError(ctx.Err()).Err(), attempts, err)
+				return told(status.FromContextError(ctx.Err()).Err(), attempts, -1, err)
 			}
 			if o.Repeat != nil {
 				o.Repeat(short(method), last.Code())
@@ -157,25 +163,29 @@ func attempt(ctx context.Context, deadline time.Time, limit time.Duration, call 
 	return limited && ctx.Err() == nil && bounded.Err() != nil && status.Code(err) == codes.DeadlineExceeded, err
 }
 
-// told makes the error of a call: what ended it, how often it was made, and
+// told makes the error of a call: what ended it, how often it was made, how long the server asked to wait, and
 // what the attempt before failed of, if what ended the call is only that time was up or the caller left.
-func told(err error, attempts int, before error) error {
-	if before != nil {
-		return &Error{Attempts: attempts, err: err, before: before}
-	}
-	if attempts == 1 {
+func told(err error, attempts int, after time.Duration, before error) error {
+	if before == nil && attempts == 1 && after < 0 {
 		return err
 	}
-	return &Error{Attempts: attempts, err: err}
+	return &Error{attempts: attempts, after: after, err: err, before: before}
 }
 
 // Attempts returns how often the call behind an error was made.
 func Attempts(err error) int {
-	var several *Error
-	if errors.As(err, &several) {
-		return several.Attempts
+	if known, ok := errors.AsType[*Error](err); ok {
+		return known.attempts
 	}
 	return 1
+}
+
+// After returns how long the server asked to wait by the error of a call; -1 where it did not.
+func After(err error) time.Duration {
+	if known, ok := errors.AsType[*Error](err); ok {
+		return known.after
+	}
+	return -1
 }
 
 // retryAfter reads the header of the server's rate limiter, in whole seconds; -1 where there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +186,36 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
+func TestErrorsSayHowLongToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for method, attempts := range map[string]int{search: 3, "/qdrant.Points/UpdateBatch": 3, "/qdrant.Snapshots/Create": 1} {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			s := &script{answers: answers{limit(7)}}
+			err := Interceptor(policy, plenty(), Observer{}, nil)(ctx, method, nil, nil, nil, s.invoke)
+			assert.Equal(t, 7*time.Second, After(err), method)
+			assert.Equal(t, attempts, Attempts(err), method)
+			assert.Equal(t, attempts > 1, strings.Contains(err.Error(), "3 attempts"), err)
+			cancel()
+		}
+		assert.Negative(t, After(call(t.Context(), policy, plenty(), Observer{}, nil, &script{answers: answers{fail(codes.Unavailable)}})))
+	})
+}
+
+func TestWatchHearsWhatIsRepeatedBeforeTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var heard []time.Duration
+		ctx := Watch(t.Context(), func() { heard = append(heard, time.Since(start)) })
+		require.NoError(t, call(ctx, policy, plenty(), Observer{}, nil, &script{answers: answers{limit(7), succeed}}))
+		assert.Equal(t, []time.Duration{0}, heard)
+
+		for _, code := range []codes.Code{codes.NotFound, codes.ResourceExhausted} {
+			require.Error(t, call(ctx, policy, plenty(), Observer{}, nil, &script{answers: answers{fail(code)}}))
+		}
+		assert.Len(t, heard, 1, "what is not repeated is the caller's to see")
+	})
+}
+
 func TestAnOldRetryAfterDoesNotLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: answers{limit(7), fail(codes.Unavailable), succeed}}
@@ -270,7 +301,7 @@ func TestBudgetForgets(t *testing.T) {
 func TestErrorKeepsWhatItIsMadeOf(t *testing.T) {
 	t.Parallel()
 	cause := status.Error(codes.Unavailable, "connection refused")
-	err := fmt.Errorf("searching: %w", told(status.FromContextError(context.Canceled).Err(), 2, cause))
+	err := fmt.Errorf("searching: %w", told(status.FromContextError(context.Canceled).Err(), 2, -1, cause))
 	assert.ErrorIs(t, err, cause)
 	assert.Equal(t, codes.Canceled, status.Code(err))
 	assert.Equal(t, 2, Attempts(err))
