@@ -113,8 +113,8 @@ test-e2e: tools image ## Prove the chart on a kind cluster (RUN=pattern, FULL=1 
 	@go run ./tools/summary $(RESULTS)/e2e.json
 
 .PHONY: bench
-bench: ## Measure a real server, half an hour, into artifacts/bench (ARGS="--tier quick"; QDRANT_BIN, or Docker).
-	scripts/bench.sh --profile default,development,production --against all --out artifacts/bench $(ARGS)
+bench: ## Measure a real server for half an hour into docs/benchmark.md; with ARGS="--tier quick" only into artifacts/bench (QDRANT_BIN, or Docker).
+	scripts/bench.sh --profile default,development,production --against all --out artifacts/bench $(or $(ARGS),--docs docs)
 
 ##@ Tools
 

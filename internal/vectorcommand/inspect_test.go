@@ -49,7 +49,7 @@ func TestWarnings(t *testing.T) {
 		"put off": {func(i *qdrant.CollectionInfo) {
 			i.Config.OptimizerConfig.MaxOptimizationThreads = qdrant.NewMaxOptimizationThreads(0)
 			i.Config.Metadata = qdrant.NewValueMap(map[string]any{"indexing_deferred": map[string]any{"since": "2026-11-23T10:00:00Z"}})
-		}, whole, []string{"indexing is switched off: max_optimization_threads is 0 since a load put it off at 2026-11-23T10:00:00Z; opening the collection or loading again restores it"}},
+		}, whole, []string{"indexing is switched off: max_optimization_threads is 0 since a load put it off at 2026-11-23T10:00:00Z; opening the collection or loading again restores it, two minutes after that load was last seen"}},
 		"no threshold and no graph": {func(i *qdrant.CollectionInfo) {
 			i.Config.OptimizerConfig.IndexingThreshold = qdrant.PtrOf(uint64(0))
 			i.Config.HnswConfig.M = qdrant.PtrOf(uint64(0))

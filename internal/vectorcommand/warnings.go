@@ -49,7 +49,7 @@ func indexingOff(info *qdrant.CollectionInfo) string {
 	if _, isNumber := threads.GetVariant().(*qdrant.MaxOptimizationThreads_Value); isNumber && threads.GetValue() == 0 {
 		text := "max_optimization_threads is 0"
 		if since := vector.DeferredSince(info); !since.IsZero() {
-			text += fmt.Sprintf(" since a load put it off at %s; opening the collection or loading again restores it", since.Format(time.RFC3339))
+			text += fmt.Sprintf(" since a load put it off at %s; opening the collection or loading again restores it, two minutes after that load was last seen", since.Format(time.RFC3339))
 		}
 		why = append(why, text)
 	}
