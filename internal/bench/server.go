@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/qdrant-shepherd/shepherd/internal/serverprocess"
 )
 
 // server is what is measured: a process of our own, or one that is there.
@@ -45,7 +45,7 @@ func startServer(ctx context.Context, binary string) (*server, error) {
 }
 
 func (s *server) start(ctx context.Context, binary string) error {
-	ports, err := freePorts(ctx, 2)
+	ports, err := serverprocess.FreePorts(ctx, 2)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *server) start(ctx context.Context, binary string) error {
 		return err
 	}
 	s.target = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))
-	log, err := os.Create(s.log())
+	log, err := os.Create(serverprocess.Log(s.directory))
 	if err != nil {
 		return err
 	}
@@ -62,18 +62,7 @@ func (s *server) start(ctx context.Context, binary string) error {
 	// The process ends by stop and not with a context, so that it ends as it should.
 	command := exec.CommandContext(context.WithoutCancel(ctx), binary)
 	command.Dir = s.directory // has no config/, so the built-in defaults apply
-	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + s.directory,
-		"QDRANT__SERVICE__HOST=127.0.0.1",
-		"QDRANT__SERVICE__HTTP_PORT=" + strconv.Itoa(ports[0]),
-		"QDRANT__SERVICE__GRPC_PORT=" + strconv.Itoa(ports[1]),
-		"QDRANT__SERVICE__ENABLE_STATIC_CONTENT=false",
-		"QDRANT__STORAGE__STORAGE_PATH=" + filepath.Join(s.directory, "storage"),
-		"QDRANT__STORAGE__SNAPSHOTS_PATH=" + filepath.Join(s.directory, "snapshots"),
-		"QDRANT__TELEMETRY_DISABLED=true",
-		"QDRANT_INIT_FILE_PATH=" + filepath.Join(s.directory, ".initialized"),
-	}
+	command.Env = serverprocess.Environment(s.directory, ports[0], ports[1])
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = ownGroup() // it is needed until what was made on it is gone
 	if err := command.Start(); err != nil {
@@ -100,7 +89,7 @@ func (s *server) awaitOpen(ctx context.Context) error {
 		}
 		select {
 		case <-s.exited:
-			return fmt.Errorf("it ended at once:\n%s", s.lastLines(10))
+			return fmt.Errorf("it ended at once:\n%s", serverprocess.LogTail(s.directory, 10))
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for %s: %w; last: %w", s.target, ctx.Err(), err)
 		case <-ticker.C:
@@ -131,21 +120,10 @@ func (s *server) gone() error {
 	}
 	select {
 	case <-s.exited:
-		return errors.New("the server has ended:\n" + s.lastLines(10))
+		return errors.New("the server has ended:\n" + serverprocess.LogTail(s.directory, 10))
 	default:
 		return nil
 	}
-}
-
-func (s *server) log() string { return filepath.Join(s.directory, "qdrant.log") }
-
-func (s *server) lastLines(n int) string {
-	content, err := os.ReadFile(s.log())
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(string(bytes.TrimSpace(content)), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // cpu is the processor time used so far, 0 where it can't be read.
@@ -158,18 +136,4 @@ func (s *server) cpu() time.Duration {
 		return 0
 	}
 	return used
-}
-
-// freePorts finds ports that nobody uses, all at once so that they differ.
-func freePorts(ctx context.Context, n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	for range n {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }

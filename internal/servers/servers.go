@@ -8,7 +8,6 @@
 package servers
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,12 +16,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/serverprocess"
 )
 
 const (
@@ -90,7 +89,7 @@ func Start(t testing.TB, n int, options Options) *Cluster {
 			Name: fmt.Sprintf("q-%d", i), Directory: filepath.Join(directory, fmt.Sprintf("q-%d", i)),
 			binary: binary, options: options,
 		}
-		ports, err := freePorts(ctx, 3)
+		ports, err := serverprocess.FreePorts(ctx, 3)
 		if err != nil {
 			t.Fatalf("starting %s: %v", s.Name, err)
 		}
@@ -181,7 +180,7 @@ func (c *Cluster) cleanup(t testing.TB) {
 		return
 	}
 	for _, s := range c.Servers {
-		t.Logf("the last lines of the log of %s:\n%s", s.Name, s.logTail(20))
+		t.Logf("the last lines of the log of %s:\n%s", s.Name, serverprocess.LogTail(s.Directory, 20))
 	}
 }
 
@@ -197,7 +196,7 @@ func (s *Server) GRPC() string { return fmt.Sprintf("127.0.0.1:%d", s.grpc) }
 func (s *Server) GRPCPort() int { return s.grpc }
 
 // Storage is the directory that holds the server's data.
-func (s *Server) Storage() string { return filepath.Join(s.Directory, "storage") }
+func (s *Server) Storage() string { return serverprocess.Storage(s.Directory) }
 
 func (s *Server) p2pURI() string { return fmt.Sprintf("http://127.0.0.1:%d", s.p2p) }
 
@@ -210,7 +209,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := os.MkdirAll(s.Directory, 0o755); err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
-	log, err := os.OpenFile(filepath.Join(s.Directory, "qdrant.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(serverprocess.Log(s.Directory), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
@@ -234,7 +233,7 @@ func (s *Server) Start(ctx context.Context) error {
 	client := s.REST()
 	return until(ctx, "starting "+s.Name, func() error {
 		if !s.Running() {
-			return permanent{fmt.Errorf("it ended at once:\n%s", s.logTail(10))}
+			return permanent{fmt.Errorf("it ended at once:\n%s", serverprocess.LogTail(s.Directory, 10))}
 		}
 		if _, err := client.Version(ctx); err != nil {
 			return err
@@ -262,18 +261,7 @@ func (s *Server) arguments() []string {
 }
 
 func (s *Server) environment() []string {
-	env := []string{
-		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + s.Directory,
-		"QDRANT__SERVICE__HOST=127.0.0.1",
-		"QDRANT__SERVICE__HTTP_PORT=" + strconv.Itoa(s.http),
-		"QDRANT__SERVICE__GRPC_PORT=" + strconv.Itoa(s.grpc),
-		"QDRANT__STORAGE__STORAGE_PATH=" + s.Storage(),
-		"QDRANT__STORAGE__SNAPSHOTS_PATH=" + filepath.Join(s.Directory, "snapshots"),
-		"QDRANT__SERVICE__ENABLE_STATIC_CONTENT=false",
-		"QDRANT__TELEMETRY_DISABLED=true",
-		"QDRANT_INIT_FILE_PATH=" + filepath.Join(s.Directory, ".initialized"),
-	}
+	env := serverprocess.Environment(s.Directory, s.http, s.grpc)
 	if !s.options.Single {
 		env = append(env, "QDRANT__CLUSTER__ENABLED=true", "QDRANT__CLUSTER__P2P__PORT="+strconv.Itoa(s.p2p))
 	}
@@ -317,7 +305,7 @@ func (s *Server) Stop() error {
 	select {
 	case <-s.exited:
 		if code := s.command.ProcessState.ExitCode(); code != 0 {
-			return fmt.Errorf("stopping %s: it ended with code %d:\n%s", s.Name, code, s.logTail(10))
+			return fmt.Errorf("stopping %s: it ended with code %d:\n%s", s.Name, code, serverprocess.LogTail(s.Directory, 10))
 		}
 		return nil
 	case <-time.After(stopTimeout):
@@ -365,30 +353,6 @@ func (s *Server) RestoreCollections(from string) error {
 }
 
 func (s *Server) collections() string { return filepath.Join(s.Storage(), "collections") }
-
-// logTail returns the last lines of the log.
-func (s *Server) logTail(lines int) string {
-	log, err := os.ReadFile(filepath.Join(s.Directory, "qdrant.log"))
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(string(bytes.TrimSpace(log)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// freePorts finds ports that nobody uses, all at once so that they differ.
-func freePorts(ctx context.Context, n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	for range n {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
 
 // permanent marks an error that waiting will not mend.
 type permanent struct{ error }

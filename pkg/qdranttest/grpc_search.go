@@ -18,13 +18,31 @@ func (a pointsAPI) answer(in *qdrant.QueryPoints) ([]*qdrant.ScoredPoint, error)
 	return s.query(in)
 }
 
-func searchQuery(in *qdrant.SearchPoints) *qdrant.QueryPoints {
+// answerBatch answers one request after the other, each in the batch's collection.
+func answerBatch[R any](a pointsAPI, collection string, requests []R, asQuery func(R) (*qdrant.QueryPoints, error)) ([]*qdrant.BatchResult, error) {
+	var results []*qdrant.BatchResult
+	for _, request := range requests {
+		query, err := asQuery(request)
+		if err != nil {
+			return nil, err
+		}
+		query.CollectionName = collection
+		points, err := a.answer(query)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, &qdrant.BatchResult{Result: points})
+	}
+	return results, nil
+}
+
+func searchQuery(in *qdrant.SearchPoints) (*qdrant.QueryPoints, error) {
 	return &qdrant.QueryPoints{
 		CollectionName: in.GetCollectionName(), Query: nearest(in.GetVector(), in.GetSparseIndices()), Using: in.VectorName,
 		Filter: in.GetFilter(), ScoreThreshold: in.ScoreThreshold, Limit: &in.Limit, Offset: in.Offset, WithPayload: in.GetWithPayload(),
 		WithVectors: in.GetWithVectors(), ShardKeySelector: in.GetShardKeySelector(),
 		ReadConsistency: in.GetReadConsistency(),
-	}
+	}, nil
 }
 
 func nearest(values []float32, indices *qdrant.SparseIndices) *qdrant.Query {
@@ -35,22 +53,20 @@ func nearest(values []float32, indices *qdrant.SparseIndices) *qdrant.Query {
 }
 
 func (a pointsAPI) Search(_ context.Context, in *qdrant.SearchPoints) (*qdrant.SearchResponse, error) {
-	points, err := a.answer(searchQuery(in))
+	query, err := searchQuery(in)
+	if err != nil {
+		return nil, err
+	}
+	points, err := a.answer(query)
 	return &qdrant.SearchResponse{Result: points, Time: elapsed}, err
 }
 
 func (a pointsAPI) SearchBatch(_ context.Context, in *qdrant.SearchBatchPoints) (*qdrant.SearchBatchResponse, error) {
-	answer := &qdrant.SearchBatchResponse{Time: elapsed}
-	for _, one := range in.GetSearchPoints() {
-		query := searchQuery(one)
-		query.CollectionName = in.GetCollectionName()
-		points, err := a.answer(query)
-		if err != nil {
-			return nil, err
-		}
-		answer.Result = append(answer.Result, &qdrant.BatchResult{Result: points})
+	results, err := answerBatch(a, in.GetCollectionName(), in.GetSearchPoints(), searchQuery)
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	return &qdrant.SearchBatchResponse{Result: results, Time: elapsed}, nil
 }
 
 func (a pointsAPI) SearchGroups(_ context.Context, in *qdrant.SearchPointGroups) (*qdrant.SearchGroupsResponse, error) {
@@ -130,20 +146,11 @@ func (a pointsAPI) Recommend(_ context.Context, in *qdrant.RecommendPoints) (*qd
 }
 
 func (a pointsAPI) RecommendBatch(_ context.Context, in *qdrant.RecommendBatchPoints) (*qdrant.RecommendBatchResponse, error) {
-	answer := &qdrant.RecommendBatchResponse{Time: elapsed}
-	for _, one := range in.GetRecommendPoints() {
-		query, err := recommendQuery(one)
-		if err != nil {
-			return nil, err
-		}
-		query.CollectionName = in.GetCollectionName()
-		points, err := a.answer(query)
-		if err != nil {
-			return nil, err
-		}
-		answer.Result = append(answer.Result, &qdrant.BatchResult{Result: points})
+	results, err := answerBatch(a, in.GetCollectionName(), in.GetRecommendPoints(), recommendQuery)
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	return &qdrant.RecommendBatchResponse{Result: results, Time: elapsed}, nil
 }
 
 func (a pointsAPI) RecommendGroups(_ context.Context, in *qdrant.RecommendPointGroups) (*qdrant.RecommendGroupsResponse, error) {
@@ -217,18 +224,9 @@ func (a pointsAPI) Discover(_ context.Context, in *qdrant.DiscoverPoints) (*qdra
 }
 
 func (a pointsAPI) DiscoverBatch(_ context.Context, in *qdrant.DiscoverBatchPoints) (*qdrant.DiscoverBatchResponse, error) {
-	answer := &qdrant.DiscoverBatchResponse{Time: elapsed}
-	for _, one := range in.GetDiscoverPoints() {
-		query, err := discoverQuery(one)
-		if err != nil {
-			return nil, err
-		}
-		query.CollectionName = in.GetCollectionName()
-		points, err := a.answer(query)
-		if err != nil {
-			return nil, err
-		}
-		answer.Result = append(answer.Result, &qdrant.BatchResult{Result: points})
+	results, err := answerBatch(a, in.GetCollectionName(), in.GetDiscoverPoints(), discoverQuery)
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	return &qdrant.DiscoverBatchResponse{Result: results, Time: elapsed}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 
+	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
 	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
@@ -84,7 +85,7 @@ func MeasureRecall(ctx context.Context, client *qdrant.Client, name string, base
 	slices.Sort(times)
 	return Recall{
 		Value: float64(found) / float64(wanted), K: search.k(), Searches: len(queries),
-		Median: percentile(times, 50), P95: percentile(times, 95),
+		Median: stat.Percentile(times, 50), P95: stat.Percentile(times, 95),
 	}, nil
 }
 
@@ -101,11 +102,6 @@ func overlap(points []*qdrant.ScoredPoint, base wink.Set, truth []wink.Neighbour
 		}
 	}
 	return hits
-}
-
-// percentile picks from sorted times the smallest that p percent do not exceed.
-func percentile(times []time.Duration, p int) time.Duration {
-	return times[max(0, (len(times)*p+99)/100-1)]
 }
 
 // Word is a word that a search has found.

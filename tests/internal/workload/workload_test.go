@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qdrant-shepherd/shepherd/internal/bench/stat"
 	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
@@ -99,10 +100,10 @@ func TestPercentile(t *testing.T) {
 	for i := range 100 {
 		times = append(times, time.Duration(i+1))
 	}
-	assert.Equal(t, time.Duration(50), percentile(times, 50))
-	assert.Equal(t, time.Duration(95), percentile(times, 95))
-	assert.Equal(t, time.Duration(1), percentile(times[:1], 95))
-	assert.Equal(t, time.Duration(3), percentile(times[:3], 95))
+	assert.Equal(t, time.Duration(50), stat.Percentile(times, 50))
+	assert.Equal(t, time.Duration(95), stat.Percentile(times, 95))
+	assert.Equal(t, time.Duration(1), stat.Percentile(times[:1], 95))
+	assert.Equal(t, time.Duration(3), stat.Percentile(times[:3], 95))
 }
 
 func TestThePayloadOfAWord(t *testing.T) {
