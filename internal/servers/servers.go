@@ -294,6 +294,19 @@ func (s *Server) Kill() {
 	<-s.exited
 }
 
+// Freeze stops the server where it is, and Thaw lets it go on: for its peers it is cut off, without an end to any connection.
+func (s *Server) Freeze() error { return s.signal("freezing", syscall.SIGSTOP) }
+
+// Thaw ends a Freeze.
+func (s *Server) Thaw() error { return s.signal("thawing", syscall.SIGCONT) }
+
+func (s *Server) signal(what string, signal syscall.Signal) error {
+	if err := s.command.Process.Signal(signal); err != nil {
+		return fmt.Errorf("%s %s: %w", what, s.Name, err)
+	}
+	return nil
+}
+
 // Stop asks the process to end, as Kubernetes does, and waits until it has.
 func (s *Server) Stop() error {
 	if !s.Running() {

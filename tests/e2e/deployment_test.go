@@ -279,8 +279,14 @@ type disruption struct {
 // beginLedger creates a collection with so many copies of each shard and starts to write and read it, without pause, until judged.
 func (d *deployment) beginLedger(t *testing.T, factor int) *disruption {
 	t.Helper()
+	return d.beginLedgerOf(t, factor, 1)
+}
+
+// beginLedgerOf is beginLedger with so many copies that must have a write before it is acknowledged.
+func (d *deployment) beginLedgerOf(t *testing.T, factor, consistency int) *disruption {
+	t.Helper()
 	name := fmt.Sprintf("ledger-%s-%d", strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name())), factor)
-	require.NoError(t, d.connect(t, d.keys["api-key"]).CreateCollection(t.Context(), ledger.Collection(name, 6, uint32(factor), 1)))
+	require.NoError(t, d.connect(t, d.keys["api-key"]).CreateCollection(t.Context(), ledger.Collection(name, 6, uint32(factor), uint32(consistency))))
 	d.awaitActive(t, name, factor)
 	l, err := ledger.Start(t.Context(), ledger.Config{Targets: d.grpc, APIKey: d.keys["api-key"], Collection: name})
 	require.NoError(t, err)

@@ -170,10 +170,16 @@ type scene struct {
 	moved   float64
 }
 
-// beginScene starts the ledger and remembers how much has been moved so far.
+// beginScene starts a ledger of two copies.
 func (l *library) beginScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{disruption: l.d.beginLedger(t, 2), library: l}
+	return l.beginSceneWith(t, l.d.beginLedger(t, 2))
+}
+
+// beginSceneWith waits until all is whole with the ledger too, and remembers how much has been moved so far.
+func (l *library) beginSceneWith(t *testing.T, x *disruption) *scene {
+	t.Helper()
+	s := &scene{disruption: x, library: l}
 	l.d.awaitGuardOpen(t)
 	s.moved = l.d.bytesMoved(t.Context())
 	s.begin = time.Now()

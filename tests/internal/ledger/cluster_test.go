@@ -26,14 +26,16 @@ const (
 // replicas.
 func cluster(t *testing.T, ctx context.Context, replicationFactor uint32) *servers.Cluster {
 	t.Helper()
+	return clusterOf(t, ctx, replicationFactor, 1)
+}
+
+// clusterOf is cluster with so many copies that must have a write before it is acknowledged.
+func clusterOf(t *testing.T, ctx context.Context, replicationFactor, writeConsistency uint32) *servers.Cluster {
+	t.Helper()
 	c := servers.Start(t, 3, servers.Options{APIKey: apiKey})
-	client, err := qdrant.NewClient(&qdrant.Config{
-		Host: "127.0.0.1", Port: c.Servers[0].GRPCPort(), Headers: map[string]string{"api-key": apiKey},
-		PoolSize: 1, SkipCompatibilityCheck: true,
-	})
-	require.NoError(t, err)
+	client := connect(t, c.Servers[0])
 	defer func() { _ = client.Close() }()
-	require.NoError(t, client.CreateCollection(ctx, ledger.Collection(collection, shards, replicationFactor, 1)))
+	require.NoError(t, client.CreateCollection(ctx, ledger.Collection(collection, shards, replicationFactor, writeConsistency)))
 	require.NoError(t, c.AwaitActive(ctx, collection, int(replicationFactor)))
 	return c
 }
@@ -138,4 +140,89 @@ func TestAReplicaThatMissedWritesIsReported(t *testing.T) {
 	assert.Empty(t, verdict.Lost, "the other replicas still have everything")
 	assert.NotEmpty(t, verdict.Disagreements)
 	assert.Empty(t, verdict.Problems)
+}
+
+// TestAPeerThatIsCutOff: Given clients that reach one peer only, which has lost the others; When they write, and later the others go on
+// without that peer, and it comes back; Then with a write consistency factor of 1 it has acknowledged writes that are lost, and with 2 of
+// 3 copies it has acknowledged nothing.
+func TestAPeerThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name                string
+		copies, consistency uint32
+		window              time.Duration // until it acknowledges (16 s when idle), or in which it must not
+		loses               bool
+	}{
+		{"one_acknowledgement_loses", 2, 1, time.Minute, true},
+		{"two_of_three_lose_nothing", 3, 2, 40 * time.Second, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			c := clusterOf(t, ctx, test.copies, test.consistency)
+			alone, others := c.Servers[0], c.Servers[1:]
+			l, err := ledger.Start(ctx, ledger.Config{
+				Targets: []string{alone.GRPC()}, APIKey: apiKey, Collection: collection, Writers: 12,
+				PerTry: 2 * time.Second, RetryFor: 2 * time.Second, Settle: 3 * time.Second,
+			})
+			require.NoError(t, err)
+			require.NoError(t, l.AwaitWrites(ctx, 300))
+
+			for _, other := range others {
+				require.NoError(t, other.Freeze())
+			}
+			window, stop := context.WithTimeout(ctx, test.window)
+			defer stop()
+			err = l.AwaitWrites(window, 100)
+			l.Stop()
+			if test.loses {
+				require.NoError(t, err, "it acknowledges alone, once it has given the others up")
+			} else {
+				require.ErrorIs(t, err, context.DeadlineExceeded, "it can't acknowledge alone")
+			}
+
+			require.NoError(t, alone.Freeze())
+			for _, other := range others {
+				require.NoError(t, other.Thaw())
+			}
+			writeEverywhere(t, ctx, others[0])
+			require.NoError(t, alone.Thaw())
+			require.NoError(t, c.AwaitReady(ctx))
+			require.NoError(t, c.AwaitActive(ctx, collection, int(test.copies)))
+			verdict := l.Judge(ctx, peers(c.Servers...))
+
+			t.Log("ledger:", verdict.Report)
+			t.Log("verdict:", verdict)
+			assert.Equal(t, test.loses, len(verdict.Lost) > 0)
+			assert.Equal(t, !test.loses, verdict.OK())
+		})
+	}
+}
+
+// writeEverywhere writes to every shard until all of it is acknowledged: a replica that does not answer is Dead afterwards.
+func writeEverywhere(t *testing.T, ctx context.Context, through *servers.Server) {
+	t.Helper()
+	client := connect(t, through)
+	defer func() { _ = client.Close() }()
+	var points []*qdrant.PointStruct
+	for id := range uint64(20 * shards) {
+		points = append(points, &qdrant.PointStruct{Id: qdrant.NewIDNum(id), Vectors: qdrant.NewVectorsDense(make([]float32, 16))})
+	}
+	for {
+		_, err := client.Upsert(ctx, &qdrant.UpsertPoints{CollectionName: collection, Wait: qdrant.PtrOf(true), Points: points})
+		if err == nil {
+			return
+		}
+		require.NoError(t, ctx.Err(), "writing through %s; last: %v", through.Name, err)
+	}
+}
+
+func connect(t *testing.T, to *servers.Server) *qdrant.Client {
+	t.Helper()
+	client, err := qdrant.NewClient(&qdrant.Config{
+		Host: "127.0.0.1", Port: to.GRPCPort(), Headers: map[string]string{"api-key": apiKey}, PoolSize: 1, SkipCompatibilityCheck: true,
+	})
+	require.NoError(t, err)
+	return client
 }
