@@ -1,0 +1,168 @@
+package localkube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopTime is how long a process has to end after SIGTERM.
+const stopTime = 10 * time.Second
+
+// process is one program of a control plane.
+type process struct {
+	name      string
+	directory string
+	command   *exec.Cmd
+	exited    chan struct{} // closed when it has ended
+}
+
+// startProcess starts a program in a group of its own and leaves a pid file, by which a later run finds it should this one be killed.
+func startProcess(directory, name, program string, arguments ...string) (*process, error) {
+	log, err := os.Create(filepath.Join(directory, name+".log"))
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	defer func() { _ = log.Close() }() // the process has its own
+	p := &process{name: name, directory: directory, exited: make(chan struct{})}
+	// It ends by stop and not with a context: the API server must go before etcd does.
+	p.command = exec.CommandContext(context.Background(), program, arguments...)
+	p.command.Dir = directory
+	p.command.Stdout, p.command.Stderr = log, log
+	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory}
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.command.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() {
+		_ = p.command.Wait() // how it ended is in its log
+		close(p.exited)
+	}()
+	if err := writePID(directory, name, p.command.Process.Pid); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// gone says why the process has ended, nil while it runs.
+func (p *process) gone() error {
+	select {
+	case <-p.exited:
+	default:
+		return nil
+	}
+	said, err := os.ReadFile(filepath.Join(p.directory, p.name+".log"))
+	if err != nil {
+		return fmt.Errorf("%s has ended: %w", p.name, err)
+	}
+	text := string(said)
+	switch {
+	case strings.Contains(text, "address already in use"):
+		return fmt.Errorf("%s has ended: somebody took its port in the meantime; run the same again", p.name)
+	case strings.Contains(text, "no space left on device"):
+		return fmt.Errorf("%s has ended: no space left in %s", p.name, p.directory)
+	}
+	return fmt.Errorf("%s has ended: %s", p.name, lastLines(text, 5))
+}
+
+// stop ends the process, by SIGKILL if it does not end by SIGTERM, and removes its pid file.
+func (p *process) stop() {
+	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-p.exited:
+	case <-time.After(stopTime):
+		_ = p.command.Process.Kill()
+		<-p.exited
+	}
+	_ = os.Remove(pidFile(p.directory, p.name))
+}
+
+func pidFile(directory, name string) string { return filepath.Join(directory, name+".pid") }
+
+func writePID(directory, name string, pid int) error {
+	return os.WriteFile(pidFile(directory, name), []byte(strconv.Itoa(pid)), 0o644)
+}
+
+// EndLeft ends the processes that an earlier run left behind in a directory, and says which. It goes by their pid files, and only
+// ends a process whose command line names the directory: a pid may belong to somebody else by now.
+func EndLeft(directory string) (ended []string, err error) {
+	files, err := filepath.Glob(filepath.Join(directory, "*.pid"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(files) // etcd, the first by name, is the last to go
+	var failures []error
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".pid")
+		was, err := endByFile(file, directory)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("ending the %s of an earlier run: %w", name, err))
+			continue
+		}
+		if was {
+			ended = append(ended, name)
+		}
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failures = append(failures, err)
+		}
+	}
+	return ended, errors.Join(failures...)
+}
+
+func endByFile(file, directory string) (bool, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil || pid <= 1 {
+		return false, nil // half written: whoever wrote it was killed before it started anything else
+	}
+	if !ours(pid, directory) {
+		return false, nil
+	}
+	found, err := os.FindProcess(pid)
+	if err != nil {
+		return false, err
+	}
+	if err := found.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return false, err
+	}
+	for deadline := time.Now().Add(stopTime); ours(pid, directory); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			if err := found.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return false, err
+			}
+			deadline = deadline.Add(stopTime)
+		}
+	}
+	return true, nil
+}
+
+// ours reports whether a process runs that was started for the directory.
+func ours(pid int, directory string) bool { return strings.Contains(commandLine(pid), directory) }
+
+// commandLine is what a process was started with, empty if it has ended.
+func commandLine(pid int) string {
+	if content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
+		return strings.ReplaceAll(string(content), "\x00", " ")
+	}
+	if _, err := os.Stat("/proc/self/cmdline"); err == nil {
+		return ""
+	}
+	out, err := exec.CommandContext(context.Background(), "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}

@@ -1,0 +1,89 @@
+//go:build controlplane
+
+package localkube
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// runVariable makes the test binary a run that never ends, in the directory that it names.
+const runVariable = "LOCALKUBE_TEST_RUN"
+
+func TestMain(m *testing.M) {
+	if directory := os.Getenv(runVariable); directory != "" {
+		if err := runForever(directory); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func runForever(directory string) error {
+	assets, err := Assets(context.Background(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if _, err := Start(context.Background(), Options{Assets: assets, Directory: directory, Nodes: Nodes(1, "a")}); err != nil {
+		return err
+	}
+	fmt.Println("it runs")
+	select {}
+}
+
+// TestARunAfterAKilledOne: Given a run that was killed and left six processes behind; When another starts in the same directory; Then it
+// ends them, works, and leaves none itself.
+func TestARunAfterAKilledOne(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "plane")
+	killed := exec.CommandContext(t.Context(), os.Args[0])
+	killed.Env = append(os.Environ(), runVariable+"="+directory)
+	said, err := killed.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, killed.Start())
+	line, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "it runs\n", line)
+	assets, err := Assets(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	options := Options{Assets: assets, Directory: directory, Nodes: Nodes(2, "a", "b")}
+	_, err = Start(t.Context(), options)
+	require.ErrorContains(t, err, "another run uses", "as long as it runs")
+	require.NoError(t, killed.Process.Kill())
+	_ = killed.Wait()
+	pids, err := filepath.Glob(filepath.Join(directory, "*.pid"))
+	require.NoError(t, err)
+	require.Len(t, pids, 6)
+
+	var log strings.Builder
+	options.Log = slog.New(slog.NewTextHandler(&log, nil))
+	c, err := Start(t.Context(), options)
+	require.NoError(t, err)
+	t.Cleanup(c.Stop)
+
+	assert.Contains(t, log.String(), "ended what an earlier run left behind")
+	client, err := kubernetes.NewForConfig(c.Config)
+	require.NoError(t, err)
+	nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	assert.Len(t, nodes.Items, 2)
+	version, err := client.Discovery().ServerVersion()
+	require.NoError(t, err)
+	assert.Equal(t, Version, version.GitVersion)
+	c.Stop()
+	ended, err := EndLeft(directory)
+	require.NoError(t, err)
+	assert.Empty(t, ended)
+}

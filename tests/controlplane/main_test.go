@@ -1,0 +1,85 @@
+//go:build controlplane
+
+// Package controlplane installs the chart into a real API server with the real controllers and scheduler, and asserts what only they can
+// show: admission and defaulting, the order of rollouts, budgets, autoscaling, permissions, policies, upgrades. It needs Go and nothing
+// else; internal/localkube builds and runs it all. Nodes, pods and volumes are simulated: what needs a running Qdrant is in tests/e2e.
+//
+// CONTROLPLANE_DIR names another directory than artifacts/controlplane for its data and logs.
+package controlplane
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/qdrant-shepherd/shepherd/internal/localkube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+)
+
+// zones are those of the simulated nodes, by turns.
+var zones = []string{"a", "b", "c"}
+
+// nodes is how many there are before a test adds its own.
+const nodes = 50
+
+// suite is what TestMain leaves for the tests.
+var suite struct {
+	*kube.Client
+	plane *localkube.ControlPlane
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+// run is TestMain with deferred calls, which os.Exit would leave out.
+func run(m *testing.M) int {
+	if list := flag.Lookup("test.list"); list != nil && list.Value.String() != "" {
+		return m.Run() // names only
+	}
+	rest.SetDefaultWarningHandler(rest.NoWarnings{}) // tests that care have a handler of their own
+	ctx := context.Background()
+	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	plane, err := start(ctx, log)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "controlplane: %v\n", err)
+		return 1
+	}
+	defer plane.Stop()
+	suite.plane = plane
+	if suite.Client, err = kube.New(plane.Kubeconfig); err != nil {
+		fmt.Fprintf(os.Stderr, "controlplane: %v\n", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func start(ctx context.Context, log *slog.Logger) (*localkube.ControlPlane, error) {
+	assets, err := localkube.Assets(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	return localkube.Start(ctx, localkube.Options{
+		Assets:       assets,
+		Directory:    cmp.Or(os.Getenv("CONTROLPLANE_DIR"), filepath.Join(chart.Root(), "artifacts", "controlplane")),
+		Nodes:        localkube.Nodes(nodes, zones...),
+		Provisioners: []string{"ebs.csi.aws.com"}, // the class of values-prod
+		ControllerFlags: []string{
+			// 15 seconds, and 5 minutes in which a new pod does not count: nobody has so long.
+			"--horizontal-pod-autoscaler-sync-period=1s", "--horizontal-pod-autoscaler-cpu-initialization-period=1s",
+			"--horizontal-pod-autoscaler-initial-readiness-delay=1s",
+			// 5 minutes of calm where an autoscaler names no window: one that must never shrink would not be seen to want it.
+			"--horizontal-pod-autoscaler-downscale-stabilization=1s",
+		},
+		Log: log,
+	})
+}
