@@ -33,6 +33,9 @@ import (
 // HoldAnnotation on a pod keeps it from becoming ready.
 const HoldAnnotation = "localkube/hold"
 
+// LingerAnnotation on a pod keeps it, once it is deleted, until somebody deletes it for good.
+const LingerAnnotation = "localkube/linger"
+
 // Provisioner is who provides the volumes of the default storage class.
 const Provisioner = "localkube/nothing"
 
