@@ -32,6 +32,8 @@ export FULL KEEP
 RESULTS := $(CURDIR)/artifacts/results
 GOTESTSUM = mkdir -p $(RESULTS) && gotestsum --format $(or $(GOTESTSUM_FORMAT),pkgname-and-test-fails) --jsonfile $(RESULTS)/$(1).json --
 GOTESTSUM_FORMAT ?=
+SUMMARY ?= go run ./tools/summary
+TESTS_OF_GO := $(patsubst %,$(RESULTS)/%.json,test render controlplane envtest)
 
 ##@ Help
 
@@ -42,11 +44,11 @@ help: ## Show this list.
 ##@ Use it
 
 .PHONY: up down compose-up compose-down
-up: tools image ## Start a kind cluster of three workers, install the chart, and write and search real vectors in it.
-	scripts/cluster-up.sh
+up: $(BIN)/kubectl ## Start a cluster, install the chart, write and search real vectors: kind, or without Docker a control plane of processes (QDRANT_BIN=server).
+	@go run ./tools/up
 
-down: $(BIN)/.kind-$(KIND_VERSION) ## Delete what `make up` started.
-	scripts/cluster-down.sh
+down: ## Delete what `make up` started.
+	@go run ./tools/up down
 
 compose-up: ## Start Qdrant on this machine with docker compose (MONITORING=1 adds Prometheus and Grafana).
 	scripts/compose.sh up --detach --wait
@@ -56,7 +58,10 @@ compose-down: ## Stop it; the volumes stay.
 
 ##@ Develop
 
-.PHONY: tools generate golden lint verify image package publish
+.PHONY: kubernetes tools generate golden lint verify image package publish
+kubernetes: ## Compile the control plane of `make test` and of `make up` without Docker: once, some six minutes.
+	go run ./tools/localkube
+
 tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl ## Build the pinned tools into bin/.
 
 generate: ## Make the chart's schema and values table from values.yaml, and put the examples into pkg/vector's README.
@@ -68,6 +73,8 @@ golden: ## Render values/*.yaml anew into tests/render/testdata; review the diff
 
 lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION) ## Check Go, the chart and the scripts.
 	golangci-lint run ./...
+	# A linter would type-check all of Kubernetes; the compiler has.
+	test -z "$$(gofmt -l tools/kubernetes)"
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-dev.yaml
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml --set shepherd.image.repository=qdrant-shepherd
@@ -77,6 +84,7 @@ lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION
 verify: ## Fail if something generated is out of date.
 	go run ./tools/gen -check
 	go mod tidy -diff
+	go -C tools/kubernetes mod tidy -diff
 	go mod verify >/dev/null
 
 image: ## Build shepherd's image into dist/shepherd.tar, and load it as $(SHEPHERD_IMAGE) where a Docker engine answers.
@@ -93,16 +101,29 @@ publish: package ## Push the chart to an OCI registry: OCI_REGISTRY=registry.exa
 
 ##@ Test
 
-.PHONY: test test-render test-compose test-e2e
-test: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run all tests that need only Go.
-	# Rendering has no concurrency of its own, and a race detector makes it ten times slower.
-	$(if $(RACE),,@echo "no C compiler: the tests run without the race detector")
-	@failed=0; $(call GOTESTSUM,test) $(RACE) -count=1 $$(go list ./... | grep -v /tests/render) || failed=1; \
-	$(call GOTESTSUM,render) -count=1 ./tests/render/... || failed=1; \
-	go run ./tools/summary $(RESULTS)/test.json $(RESULTS)/render.json && exit $$failed
+.PHONY: test test-unit test-render test-controlplane test-compose test-e2e
+test: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run all tests that need only Go; the first time it compiles Kubernetes.
+	@failed=0; for suite in unit render controlplane; do $(MAKE) --no-print-directory test-$$suite SUMMARY=: || failed=1; done; \
+	go run ./tools/summary $(TESTS_OF_GO) || failed=1; \
+	echo "not run: test-compose and test-e2e, which need a Docker engine: make test-compose test-e2e"; \
+	exit $$failed
 
-test-render: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the chart's render tests.
-	$(call GOTESTSUM,render) -count=1 -run '$(RUN)' ./tests/render/...
+test-unit: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the tests of the code (RUN=pattern, QDRANT_BIN=/path/to/qdrant for those on real servers).
+	$(if $(RACE),,@echo "no C compiler: the tests run without the race detector")
+	@failed=0; $(call GOTESTSUM,test) $(RACE) -count=1 -run '$(RUN)' $$(go list ./... | grep -v /tests/render) || failed=1; \
+	$(SUMMARY) $(RESULTS)/test.json && exit $$failed
+
+# Rendering has no concurrency of its own, and a race detector makes it ten times slower.
+test-render: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the chart's render tests (RUN=pattern).
+	@failed=0; $(call GOTESTSUM,render) -count=1 -run '$(RUN)' ./tests/render/... || failed=1; \
+	$(SUMMARY) $(RESULTS)/render.json && exit $$failed
+
+# The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
+test-controlplane: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
+	@assets=$$(go run ./tools/localkube); failed=0; \
+	$(call GOTESTSUM,controlplane) -tags controlplane -count=1 -parallel 8 -timeout 20m -run '$(RUN)' ./internal/localkube/... ./tests/controlplane/... ./tests/up/... || failed=1; \
+	cd tools/kubernetes && export CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets && $(call GOTESTSUM,envtest) -trimpath -count=1 -run '$(RUN)' . || failed=1; \
+	cd $(CURDIR) && $(SUMMARY) $(RESULTS)/controlplane.json $(RESULTS)/envtest.json && exit $$failed
 
 test-compose: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Start the compose stack and check it (RUN=pattern). Needs Docker.
 	@$(call GOTESTSUM,compose) -tags compose -count=1 -timeout 20m -run '$(RUN)' ./tests/compose/... || true

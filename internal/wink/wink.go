@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,6 +43,9 @@ const (
 	// largest is more than the 118 MB of the tarball: what goes on after that is not it, and must not fill the disk.
 	largest = 128 << 20
 )
+
+// ErrUnavailable is in the error where the words are not in the cache and can't be fetched: no registry is known, or none answers.
+var ErrUnavailable = errors.New("the word vectors can't be had")
 
 // Set is a list of words with their vectors, which have length one.
 type Set struct {
@@ -168,7 +172,7 @@ func fetch(ctx context.Context, directory string) (tarball, error) {
 	}
 	registry := registry(ctx)
 	if registry == "" {
-		return tarball{}, fmt.Errorf("finding an npm registry: there is no npm to ask for it; set npm_config_registry to its address, or %s to a file with %s %s", tarballVariable, name, version)
+		return tarball{}, fmt.Errorf("%w: there is no npm to ask for a registry; set npm_config_registry to its address, or %s to a file with %s %s", ErrUnavailable, tarballVariable, name, version)
 	}
 	address := fmt.Sprintf("%s/%s/-/%s-%s.tgz", registry, name, name, version)
 	file, err := os.CreateTemp(directory, "download-*.tgz")
@@ -182,7 +186,7 @@ func fetch(ctx context.Context, directory string) (tarball, error) {
 	}
 	if err != nil {
 		remove()
-		return tarball{}, fmt.Errorf("downloading %s (set %s to a file that is there already): %w", address, tarballVariable, err)
+		return tarball{}, fmt.Errorf("%w: downloading %s (set %s to a file that is there already): %w", ErrUnavailable, address, tarballVariable, err)
 	}
 	return tarball{path: file.Name(), remove: remove}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 )
 
 func TestWrongCalls(t *testing.T) {
@@ -65,4 +66,15 @@ func TestSmoke(t *testing.T) {
 			t.Log(errors.String())
 		})
 	}
+}
+
+func TestSmokeOfTheStandIn(t *testing.T) {
+	t.Setenv("API_KEY", "sesame")
+	cluster := qdranttest.Start(t, 3, qdranttest.Options{APIKey: "sesame", ForgetCalls: true})
+	args := []string{"-stand-in", "-target", cluster.Server(0).GRPC(), "-rest", cluster.Server(0).URL(), "-n", "2000"}
+	var out, errors strings.Builder
+	require.Equal(t, 0, run(t.Context(), args, &out, &errors), errors.String())
+	assert.Contains(t, out.String(), "a stand-in for Qdrant (pkg/qdranttest)")
+	assert.NotContains(t, out.String(), "indexed", "it has no index")
+	assert.Contains(t, out.String(), "every answer was right")
 }

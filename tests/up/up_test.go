@@ -1,0 +1,367 @@
+//go:build controlplane
+
+// Package up runs `make up` and `make down` without Docker, from the first line to the last: with the stand-in and, where QDRANT_BIN names
+// a server, with real ones. Each test has a directory below artifacts/up-tests, or below UP_TESTS_DIR, and ports of its own, so that
+// nothing of a person's is touched; what a killed run left in it is ended first.
+package up
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+)
+
+const (
+	namespace = "qdrant"
+	set       = "q-qdrant"
+	// patience bounds each wait.
+	patience = time.Minute
+)
+
+// program is tools/up, built once.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	directory, err := os.MkdirTemp("", "up-program-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(directory) }()
+	program = filepath.Join(directory, "up")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", program, "./tools/up")
+	build.Dir = chart.Root()
+	if output, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building tools/up: %v\n%s", err, output)
+		return 1
+	}
+	return m.Run()
+}
+
+// world is a directory and the ports of one test.
+type world struct {
+	directory string
+	port      int
+	env       []string
+}
+
+func newWorld(t *testing.T, server string) *world {
+	t.Helper()
+	parent := cmp.Or(os.Getenv("UP_TESTS_DIR"), filepath.Join(chart.Root(), "artifacts", "up-tests"))
+	w := &world{directory: filepath.Join(parent, t.Name()), port: freePorts(t)}
+	w.env = append(os.Environ(), "UP=local", "UP_DIR="+w.directory, "PORT="+strconv.Itoa(w.port), "QDRANT_BIN="+server)
+	w.run(t, "down")
+	t.Cleanup(func() {
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(w.directory, "supervisor.log"))
+			t.Logf("the supervisor's log:\n%s", log)
+		}
+		output, err := w.command(context.Background(), "down").CombinedOutput()
+		assert.NoError(t, err, string(output))
+	})
+	return w
+}
+
+// tried is the first port of the range that was tried last. Tests run at the same time, and other runs beside this one.
+var tried atomic.Int64
+
+// freePorts finds the first of a range that nobody uses: ten ports for each of four pods.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	tried.CompareAndSwap(0, int64(21000+os.Getpid()%300*100))
+	for {
+		first := int(tried.Add(50))
+		require.Less(t, first, 60000, "there are no 40 free ports in a row")
+		if rangeIsFree(first, 40) {
+			return first
+		}
+	}
+}
+
+func rangeIsFree(first, count int) bool {
+	for port := first; port < first+count; port++ {
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			return false
+		}
+		_ = listener.Close()
+	}
+	return true
+}
+
+func (w *world) command(ctx context.Context, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Dir, command.Env = chart.Root(), w.env
+	return command
+}
+
+// run runs the program, which must succeed, and returns what it prints.
+func (w *world) run(t *testing.T, arguments ...string) string {
+	t.Helper()
+	began := time.Now()
+	output, err := w.command(t.Context(), arguments...).CombinedOutput()
+	require.NoError(t, err, string(output))
+	t.Logf("up %s: %.1f s", strings.Join(arguments, " "), time.Since(began).Seconds())
+	return string(output)
+}
+
+// fails runs the program, which must end with one line that has the text.
+func (w *world) fails(t *testing.T, text string, arguments ...string) {
+	t.Helper()
+	command := w.command(t.Context(), arguments...)
+	var problem bytes.Buffer
+	command.Stderr = &problem
+	require.Error(t, command.Run())
+	assert.Contains(t, problem.String(), text)
+	assert.Equal(t, 1, strings.Count(problem.String(), "\n"), problem.String())
+}
+
+func (w *world) kubernetes(t *testing.T) *kube.Client {
+	t.Helper()
+	client, err := kube.New(filepath.Join(w.directory, "kubeconfig"))
+	require.NoError(t, err)
+	return client
+}
+
+// processes are those whose command line names the directory.
+func (w *world) processes(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	var found []string
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(line, []byte(w.directory)) {
+			found = append(found, string(bytes.ReplaceAll(line, []byte{0}, []byte(" "))))
+		}
+	}
+	return found
+}
+
+func (w *world) killSupervisor(t *testing.T) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(w.directory, "supervisor.pid"))
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(string(content))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// rest is the REST API of a pod, with the key of the Secret.
+func (w *world) rest(t *testing.T, ordinal int) *qdrant.Client {
+	t.Helper()
+	keys, err := w.kubernetes(t).CoreV1().Secrets(namespace).Get(t.Context(), "qdrant-keys", metav1.GetOptions{})
+	require.NoError(t, err)
+	return qdrant.New(fmt.Sprintf("http://127.0.0.1:%d", w.port+10*ordinal), string(keys.Data["api-key"]))
+}
+
+// gone: nothing runs for the directory, which is not there any more.
+func (w *world) gone(t *testing.T) {
+	t.Helper()
+	assert.Empty(t, w.processes(t))
+	assert.NoDirExists(t, w.directory)
+}
+
+// TestUpWithRealServers goes through the life of a release whose servers are processes: shepherd's start founds and joins, its watch lets
+// go and calls ready, its tend fills a fourth server and empties it again.
+func TestUpWithRealServers(t *testing.T) {
+	t.Parallel()
+	server := os.Getenv("QDRANT_BIN")
+	if server == "" {
+		t.Skip("SKIP: QDRANT_BIN is not set; set it to the path of a Qdrant server binary, for instance one copied out of the image: docker cp $(docker create qdrant/qdrant:v1.18.3):/qdrant/qdrant .")
+	}
+	w := newWorld(t, server)
+	assert.Contains(t, w.run(t), "every answer was right")
+	cluster := w.kubernetes(t)
+	replicasOf := func(t *testing.T, pods int) []int {
+		t.Helper()
+		held := make([]int, pods)
+		for ordinal := range held {
+			view, err := w.rest(t, ordinal).CollectionCluster(t.Context(), "smoke")
+			require.NoError(t, err)
+			for _, replica := range view.Replicas {
+				if replica.Local {
+					held[ordinal]++
+				}
+			}
+		}
+		return held
+	}
+	step := func(name string, do func(t *testing.T)) {
+		began := time.Now()
+		require.True(t, t.Run(name, do), name)
+		t.Logf("%s: %.1f s", name, time.Since(began).Seconds())
+	}
+	step("a_fourth_server_gets_its_share", func(t *testing.T) {
+		scale(t, cluster, 4)
+		require.NoError(t, cluster.WaitRollout(t.Context(), namespace, set, 4, patience))
+		await(t, "a shard on the fourth server", func() error {
+			if held := replicasOf(t, 4); held[3] == 0 {
+				return fmt.Errorf("the servers hold %v", held)
+			}
+			return nil
+		})
+		await(t, "tend to be done", func() error {
+			status := w.run(t, "shepherd", "status")
+			if !strings.Contains(status, "all shards are whole") || !strings.Contains(status, "nothing to do") {
+				return fmt.Errorf("it says:\n%s", status)
+			}
+			return nil
+		})
+	})
+	step("and_gives_it_back", func(t *testing.T) {
+		// Until tend has seen that all is whole, guard refuses.
+		await(t, "the shrink", func() error { return tryScale(t.Context(), cluster, 3) })
+		require.NoError(t, cluster.WaitRollout(t.Context(), namespace, set, 3, patience))
+		view, err := w.rest(t, 0).Cluster(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, view.Peers, 3)
+		var sum int
+		for _, held := range replicasOf(t, 3) {
+			sum += held
+		}
+		assert.Equal(t, 6, sum, "three shards, two replicas each")
+	})
+	step("a_deleted_pod_is_a_server_that_restarts", func(t *testing.T) {
+		before, err := w.rest(t, 1).Cluster(t.Context())
+		require.NoError(t, err)
+		pod, err := cluster.CoreV1().Pods(namespace).Get(t.Context(), set+"-1", metav1.GetOptions{})
+		require.NoError(t, err)
+		require.NoError(t, cluster.CoreV1().Pods(namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+		await(t, "another pod", func() error {
+			now, err := cluster.CoreV1().Pods(namespace).Get(t.Context(), pod.Name, metav1.GetOptions{})
+			if err == nil && (now.UID == pod.UID || !isReady(now)) {
+				err = fmt.Errorf("pod %s is the old one or not ready", now.UID)
+			}
+			return err
+		})
+		after, err := w.rest(t, 1).Cluster(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, before.PeerID, after.PeerID, "it is the same peer, on the same volume")
+	})
+	step("a_killed_supervisor", func(t *testing.T) {
+		w.killSupervisor(t)
+		assert.Contains(t, w.run(t), "ended what a killed run left behind: q-qdrant-")
+	})
+	step("down", func(t *testing.T) {
+		w.run(t, "down")
+		w.gone(t)
+	})
+}
+
+func TestUpWithTheStandIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(w.port))
+	require.NoError(t, err)
+	w.fails(t, fmt.Sprintf("make up: port %d is taken", w.port))
+	assert.Empty(t, w.processes(t), "a run that failed leaves nothing running")
+	require.NoError(t, listener.Close())
+
+	first := w.run(t)
+	introduction, _, _ := strings.Cut(first, "\n\n")
+	assert.Contains(t, introduction, "It is not Qdrant", "the first lines say so")
+	for _, pod := range []string{"q-qdrant-0", "q-qdrant-1", "q-qdrant-2"} {
+		assert.Regexp(t, pod+" +ready", first)
+	}
+	assert.Contains(t, first, "every answer was right")
+	cluster, err := w.rest(t, 2).Cluster(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, cluster.Peers, 3)
+	_, err = qdrant.New(fmt.Sprintf("http://127.0.0.1:%d", w.port), "").Cluster(t.Context())
+	assert.ErrorContains(t, err, strconv.Itoa(http.StatusUnauthorized), "without the key")
+
+	assert.Contains(t, w.run(t), "revision 2", "the same again upgrades the release")
+	w.killSupervisor(t)
+	require.NotEmpty(t, w.processes(t), "what a killed supervisor leaves")
+	again := w.run(t)
+	assert.Contains(t, again, "ended what a killed run left behind")
+	assert.Contains(t, again, "revision 1")
+	w.run(t, "down")
+	w.gone(t)
+	assert.Contains(t, w.run(t, "down"), "There is nothing in "+w.directory)
+}
+
+func TestUpThatIsKilledHalfWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	half := w.command(t.Context())
+	require.NoError(t, half.Start())
+	// The supervisor runs, and the chart is not installed yet.
+	require.NoError(t, kube.Poll(t.Context(), patience, "the supervisor", func(context.Context) error {
+		_, err := os.Stat(filepath.Join(w.directory, "supervisor.pid"))
+		return err
+	}))
+	w.fails(t, "another make up or make down is at work in "+w.directory)
+	require.NoError(t, half.Process.Kill())
+	require.Error(t, half.Wait())
+
+	assert.Contains(t, w.run(t), "It runs", "the next run goes on with it")
+	w.run(t, "down")
+	w.gone(t)
+}
+
+func TestUpWithAServerThatEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	server := filepath.Join(t.TempDir(), "qdrant")
+	require.NoError(t, os.WriteFile(server, []byte(`#!/bin/sh
+[ "$1" != --version ] || { echo qdrant 1.18.3; exit 0; }
+echo Error: the machine is haunted
+exit 3
+`), 0o755))
+	w := newWorld(t, server)
+	w.fails(t, "with code 3: Error: the machine is haunted")
+	assert.Empty(t, w.processes(t), "a run that failed leaves nothing running")
+}
+
+func await(t *testing.T, what string, ask func() error) {
+	t.Helper()
+	require.NoError(t, kube.Poll(t.Context(), patience, what, func(context.Context) error { return ask() }))
+}
+
+func scale(t *testing.T, cluster *kube.Client, replicas int32) {
+	t.Helper()
+	require.NoError(t, tryScale(t.Context(), cluster, replicas))
+}
+
+func tryScale(ctx context.Context, cluster *kube.Client, replicas int32) error {
+	now, err := cluster.AppsV1().StatefulSets(namespace).GetScale(ctx, set, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	now.Spec.Replicas = replicas
+	_, err = cluster.AppsV1().StatefulSets(namespace).UpdateScale(ctx, set, now, metav1.UpdateOptions{})
+	return err
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
