@@ -127,7 +127,7 @@ func (c *ControlPlane) Gone() error {
 
 func (c *ControlPlane) start(ctx context.Context) error {
 	begin := time.Now()
-	if err := c.claimDirectory(); err != nil {
+	if err := c.claimDirectory(ctx); err != nil {
 		return err
 	}
 	ports, err := serverprocess.FreePorts(ctx, 3)
@@ -146,10 +146,10 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if c.client, err = kubernetes.NewForConfig(c.Config); err != nil {
 		return err
 	}
-	if err := c.run("etcd", access.etcdFlags(ports[0], ports[1])...); err != nil {
+	if err := c.run(ctx, "etcd", access.etcdFlags(ports[0], ports[1])...); err != nil {
 		return err
 	}
-	if err := c.run("kube-apiserver", access.apiServerFlags(ports[0], ports[2])...); err != nil {
+	if err := c.run(ctx, "kube-apiserver", access.apiServerFlags(ports[0], ports[2])...); err != nil {
 		return err
 	}
 	if err := c.await(ctx, "the API server", func(ctx context.Context) error {
@@ -164,7 +164,7 @@ func (c *ControlPlane) start(ctx context.Context) error {
 		"kwok":                    access.kwokFlags(),
 		"provisioner":             {"--kubeconfig=" + access.kubeconfig, "--provisioners=" + provisioners},
 	} {
-		if err := c.run(name, flags...); err != nil {
+		if err := c.run(ctx, name, flags...); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,7 @@ func (c *ControlPlane) start(ctx context.Context) error {
 }
 
 // claimDirectory makes it an empty one that this process alone uses. The lock is beside it, because what is in it is deleted.
-func (c *ControlPlane) claimDirectory() error {
+func (c *ControlPlane) claimDirectory(ctx context.Context) error {
 	directory, err := filepath.Abs(c.options.Directory)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (c *ControlPlane) claimDirectory() error {
 		return fmt.Errorf("another run uses %s; wait for it, or end it", directory)
 	}
 	c.lock = lock
-	ended, err := EndLeft(directory)
+	ended, err := EndLeft(ctx, directory)
 	if err != nil {
 		return err
 	}
@@ -206,8 +206,8 @@ func (c *ControlPlane) claimDirectory() error {
 	return os.MkdirAll(directory, 0o700) // it holds keys
 }
 
-func (c *ControlPlane) run(name string, flags ...string) error {
-	p, err := startProcess(c.options.Directory, name, filepath.Join(c.options.Assets, name), flags...)
+func (c *ControlPlane) run(ctx context.Context, name string, flags ...string) error {
+	p, err := startProcess(ctx, c.options.Directory, name, filepath.Join(c.options.Assets, name), flags...)
 	if err != nil {
 		return err
 	}

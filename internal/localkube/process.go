@@ -27,7 +27,7 @@ type process struct {
 }
 
 // startProcess starts a program in a group of its own and leaves a pid file, by which a later run finds it should this one be killed.
-func startProcess(directory, name, program string, arguments ...string) (*process, error) {
+func startProcess(ctx context.Context, directory, name, program string, arguments ...string) (*process, error) {
 	log, err := os.Create(filepath.Join(directory, name+".log"))
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -35,7 +35,7 @@ func startProcess(directory, name, program string, arguments ...string) (*proces
 	defer func() { _ = log.Close() }() // the process has its own
 	p := &process{name: name, directory: directory, exited: make(chan struct{})}
 	// It ends by stop and not with a context: the API server must go before etcd does.
-	p.command = exec.CommandContext(context.Background(), program, arguments...)
+	p.command = exec.CommandContext(context.WithoutCancel(ctx), program, arguments...)
 	p.command.Dir = directory
 	p.command.Stdout, p.command.Stderr = log, log
 	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory}
@@ -95,7 +95,7 @@ func writePID(directory, name string, pid int) error {
 
 // EndLeft ends the processes that an earlier run left behind in a directory, and says which. It goes by their pid files, and only
 // ends a process whose command line names the directory: a pid may belong to somebody else by now.
-func EndLeft(directory string) (ended []string, err error) {
+func EndLeft(ctx context.Context, directory string) (ended []string, err error) {
 	files, err := filepath.Glob(filepath.Join(directory, "*.pid"))
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func EndLeft(directory string) (ended []string, err error) {
 	var failures []error
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".pid")
-		was, err := endByFile(file, directory)
+		was, err := endByFile(ctx, file, directory)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("ending the %s of an earlier run: %w", name, err))
 			continue
@@ -119,16 +119,13 @@ func EndLeft(directory string) (ended []string, err error) {
 	return ended, errors.Join(failures...)
 }
 
-func endByFile(file, directory string) (bool, error) {
+func endByFile(ctx context.Context, file, directory string) (bool, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return false, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
-	if err != nil || pid <= 1 {
-		return false, nil // half written: whoever wrote it was killed before it started anything else
-	}
-	if !ours(pid, directory) {
+	pid := parsePID(content)
+	if pid <= 1 || !ours(ctx, pid, directory) {
 		return false, nil
 	}
 	found, err := os.FindProcess(pid)
@@ -138,7 +135,7 @@ func endByFile(file, directory string) (bool, error) {
 	if err := found.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return false, err
 	}
-	for deadline := time.Now().Add(stopTime); ours(pid, directory); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(stopTime); ours(ctx, pid, directory); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			if err := found.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return false, err
@@ -149,18 +146,29 @@ func endByFile(file, directory string) (bool, error) {
 	return true, nil
 }
 
+// parsePID is 0 of a file that is half written: whoever wrote it was killed before it started anything else.
+func parsePID(content []byte) int {
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
 // ours reports whether a process runs that was started for the directory.
-func ours(pid int, directory string) bool { return strings.Contains(commandLine(pid), directory) }
+func ours(ctx context.Context, pid int, directory string) bool {
+	return strings.Contains(commandLine(ctx, pid), directory)
+}
 
 // commandLine is what a process was started with, empty if it has ended.
-func commandLine(pid int) string {
+func commandLine(ctx context.Context, pid int) string {
 	if content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
 		return strings.ReplaceAll(string(content), "\x00", " ")
 	}
 	if _, err := os.Stat("/proc/self/cmdline"); err == nil {
 		return ""
 	}
-	out, err := exec.CommandContext(context.Background(), "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+	out, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {
 		return ""
 	}

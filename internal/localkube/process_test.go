@@ -16,7 +16,7 @@ import (
 // sleeper starts a process whose command line names the directory, as all of ours do.
 func sleeper(t *testing.T, directory string) *process {
 	t.Helper()
-	p, err := startProcess(directory, "sleeper", "/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done", filepath.Join(directory, "data"))
+	p, err := startProcess(t.Context(), directory, "sleeper", "/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done", filepath.Join(directory, "data"))
 	require.NoError(t, err)
 	t.Cleanup(p.stop)
 	return p
@@ -27,7 +27,7 @@ func TestAProcessOfAKilledRunIsEnded(t *testing.T) {
 	directory := t.TempDir()
 	p := sleeper(t, directory)
 
-	ended, err := EndLeft(directory)
+	ended, err := EndLeft(t.Context(), directory)
 
 	require.NoError(t, err)
 	assert.Equal(t, []string{"sleeper"}, ended)
@@ -52,7 +52,7 @@ func TestAForeignProcessIsLeftAlone(t *testing.T) {
 	require.NoError(t, os.WriteFile(pidFile(directory, "half"), []byte("12"), 0o644), "half written")
 	require.NoError(t, os.WriteFile(pidFile(directory, "empty"), nil, 0o644))
 
-	ended, err := EndLeft(directory)
+	ended, err := EndLeft(t.Context(), directory)
 
 	require.NoError(t, err)
 	assert.Empty(t, ended)
@@ -74,7 +74,7 @@ func TestAProcessThatEndsSaysWhy(t *testing.T) {
 		"one\ntwo\nthree\nfour\nfive\nthe flag is not a flag":  "the flag is not a flag",
 	} {
 		directory := t.TempDir()
-		p, err := startProcess(directory, "etcd", "/bin/sh", "-c", fmt.Sprintf("printf '%%s' %s", strconv.Quote(said)))
+		p, err := startProcess(t.Context(), directory, "etcd", "/bin/sh", "-c", fmt.Sprintf("printf '%%s' %s", strconv.Quote(said)))
 		require.NoError(t, err)
 		<-p.exited
 		gone := p.gone()
@@ -88,12 +88,12 @@ func TestADirectoryIsForOneRun(t *testing.T) {
 	t.Parallel()
 	directory := filepath.Join(t.TempDir(), "plane")
 	first := &ControlPlane{options: Options{Directory: directory}}
-	require.NoError(t, first.claimDirectory())
+	require.NoError(t, first.claimDirectory(t.Context()))
 	second := &ControlPlane{options: Options{Directory: directory}}
-	require.ErrorContains(t, second.claimDirectory(), "another run uses "+directory)
+	require.ErrorContains(t, second.claimDirectory(t.Context()), "another run uses "+directory)
 	second.Stop()
 	first.Stop()
 	third := &ControlPlane{options: Options{Directory: directory}}
-	require.NoError(t, third.claimDirectory())
+	require.NoError(t, third.claimDirectory(t.Context()))
 	third.Stop()
 }

@@ -83,7 +83,7 @@ func TestARunAfterAKilledOne(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Version, version.GitVersion)
 	c.Stop()
-	ended, err := EndLeft(directory)
+	ended, err := EndLeft(t.Context(), directory)
 	require.NoError(t, err)
 	assert.Empty(t, ended)
 }

@@ -149,12 +149,12 @@ func TestWhatAKilledSupervisorLeftIsSweptAndNothingElse(t *testing.T) {
 	settings := newSettings(t)
 	require.NoError(t, os.MkdirAll(settings.Directory, 0o755))
 	require.NoError(t, settings.keep(State{World: inKind}))
-	_, err := sweep(settings)
+	_, err := sweep(t.Context(), settings)
 	require.NoError(t, err)
 	assert.FileExists(t, settings.path(stateFile), "kind's clusters have no supervisor")
 
 	require.NoError(t, settings.keep(State{World: inLocal}))
-	_, err = sweep(settings)
+	_, err = sweep(t.Context(), settings)
 	require.NoError(t, err)
 	assert.NoFileExists(t, settings.path(stateFile))
 }

@@ -294,7 +294,7 @@ func (l *local) end(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := l.settings.endLeft() //nolint:contextcheck // it has its own bounds
+	_, err := l.settings.endLeft(ctx)
 	return err
 }
 
@@ -334,22 +334,22 @@ func (l *local) supervisor() (*os.Process, error) {
 }
 
 // sweep ends what is left of a supervisor that is not there any more, and deletes its directory, so that it says nothing about what is up.
-func sweep(settings Settings) (ended []string, err error) {
+func sweep(ctx context.Context, settings Settings) (ended []string, err error) {
 	state, err := settings.state()
 	if err != nil || state.World != inLocal || settings.supervised() {
 		return nil, nil //nolint:nilerr // what can't be read is told when it is needed
 	}
-	if ended, err = settings.endLeft(); err != nil {
+	if ended, err = settings.endLeft(ctx); err != nil {
 		return ended, err
 	}
 	return ended, settings.emptyDirectory()
 }
 
 // endLeft ends a supervisor whose start was cut short, and the servers and the control plane of one that was killed.
-func (s Settings) endLeft() (ended []string, err error) {
+func (s Settings) endLeft(ctx context.Context) (ended []string, err error) {
 	var failures []error
 	for _, directory := range []string{"", podsDirectory, planeDirectory} {
-		some, err := localkube.EndLeft(s.path(directory))
+		some, err := localkube.EndLeft(ctx, s.path(directory))
 		ended = append(ended, some...)
 		failures = append(failures, err)
 	}

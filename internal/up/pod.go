@@ -71,18 +71,23 @@ func (p *pod) live(ctx context.Context) {
 		run = p.liveAsTend
 	}
 	log.Info("placed", "node", p.object.Spec.NodeName)
-	var err error
-	if p.account, err = as(p.admin, p.object.Spec); err == nil {
-		err = run(ctx)
-	}
-	if err != nil && ctx.Err() == nil {
-		log.Error("it can't run", "error", err.Error())
-		p.report.stuck(ctx, p, err)
-		select {
-		case <-p.deleted:
-		case <-ctx.Done():
+	trying, stop := p.untilDeleted(ctx)
+	defer stop()
+	failures := 0
+	again(trying, func(context.Context) {
+		p.report.starting(ctx, p)
+		var err error
+		if p.account, err = as(p.admin, p.object.Spec); err == nil {
+			err = run(ctx)
 		}
-	}
+		if err != nil && trying.Err() == nil {
+			failures++
+			log.Error("it can't run", "error", err.Error())
+			p.report.failed(ctx, p, failures, err)
+			return
+		}
+		stop()
+	})
 	if !p.tends && ctx.Err() == nil {
 		p.remove(ctx)
 	}
@@ -102,7 +107,6 @@ func (p *pod) liveAsTend(ctx context.Context) error {
 
 // liveAsServer starts a server if and as shepherd's start says, keeps it running, and stops it when shepherd's watch lets it go.
 func (p *pod) liveAsServer(ctx context.Context) error {
-	p.report.starting(ctx, p)
 	arguments, err := p.prepare(ctx)
 	if err != nil {
 		select {

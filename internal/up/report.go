@@ -10,15 +10,20 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// report is a pod's status as the API server was told it last.
+// report is a pod's status. That of tend's pod is kwok's.
 type report struct {
 	mu     sync.Mutex
 	status corev1.PodStatus
+	told   bool // the API server knows it
 }
 
-// starting: shepherd's start runs, and nothing else.
+// starting: shepherd's start runs, for the first time or again, and nothing else.
 func (r *report) starting(ctx context.Context, p *pod) {
 	r.tell(ctx, p, func(s *corev1.PodStatus) {
+		if s.Phase != "" {
+			s.InitContainerStatuses[0].State = running()
+			return
+		}
 		s.Phase, s.StartTime = corev1.PodPending, new(metav1.Now())
 		for i, container := range p.object.Spec.InitContainers {
 			state := waiting("PodInitializing", "")
@@ -76,16 +81,23 @@ func (r *report) crashed(ctx context.Context, p *pod, restarts, code int, why st
 	})
 }
 
-// stuck: there is no starting this pod.
-func (r *report) stuck(ctx context.Context, p *pod, why error) {
-	if p.tends {
-		return // kwok has told that it runs
-	}
-	r.tell(ctx, p, func(s *corev1.PodStatus) { s.Reason, s.Message = "CannotStart", why.Error() })
+// failed: it could not be started, and is tried again after a while. That counts as an end of the first container.
+func (r *report) failed(ctx context.Context, p *pod, failures int, why error) {
+	r.tell(ctx, p, func(s *corev1.PodStatus) {
+		first := &s.InitContainerStatuses[0]
+		first.RestartCount = int32(failures)
+		first.State = waiting("CrashLoopBackOff", why.Error())
+		first.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			ExitCode: 1, Reason: "Error", Message: why.Error(), FinishedAt: metav1.Now(),
+		}}
+	})
 }
 
-// tell patches what has changed. What can't be told now is told with the next change.
+// tell patches what has changed. What can't be told now is told the next time.
 func (r *report) tell(ctx context.Context, p *pod, change func(*corev1.PodStatus)) {
+	if p.tends {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, err := json.Marshal(&r.status)
@@ -95,21 +107,19 @@ func (r *report) tell(ctx context.Context, p *pod, change func(*corev1.PodStatus
 	next := r.status.DeepCopy()
 	change(next)
 	after, err := json.Marshal(next)
-	if err != nil || string(after) == string(before) {
+	if err != nil || r.told && string(after) == string(before) {
 		return
 	}
+	r.status = *next
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.object.UID}, "status": next})
 	if err != nil {
 		return
 	}
 	_, err = p.api.CoreV1().Pods(p.object.Namespace).Patch(ctx, p.object.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	if err != nil {
-		if ctx.Err() == nil {
-			p.log.Warn("reporting the status", "pod", p.object.Name, "error", err.Error())
-		}
-		return
+	r.told = err == nil
+	if err != nil && ctx.Err() == nil {
+		p.log.Warn("reporting the status", "pod", p.object.Name, "error", err.Error())
 	}
-	r.status = *next
 }
 
 func running() corev1.ContainerState {

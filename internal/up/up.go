@@ -52,7 +52,7 @@ func Up(ctx context.Context, settings Settings, out io.Writer) error {
 		return err
 	}
 	defer claim.release()
-	left, err := sweep(settings) //nolint:contextcheck // it has its own bounds
+	left, err := sweep(ctx, settings)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func TestAutoscalingLeavesTheCountOfPodsAsItIs(t *testing.T) {
 		"fewer than minReplicas":                       {values: on, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 1)}, want: ptr.To[int32](1)},
 		"asleep at 0, woken by an upgrade":             {values: on, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 0)}, want: ptr.To[int32](3)},
 		"others of the namespace are not this one": {values: on, want: ptr.To[int32](3), live: []metav1.Object{
-			chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname+"-2", 8), other}},
+			labelled("app.kubernetes.io/instance", "another"), other}},
 		"among others":                             {values: on, want: ptr.To[int32](5), live: []metav1.Object{chart.LiveStatefulSet("another", 7), chart.LiveStatefulSet(chart.Fullname, 5)}},
 		"made anew under its five pods":            {values: on, want: ptr.To[int32](5), live: []metav1.Object{chart.LiveAutoscaler("another", 7), chart.LiveAutoscaler(chart.Fullname, 5)}},
 		"made anew, never scaled":                  {values: on, want: ptr.To[int32](3), live: []metav1.Object{chart.LiveAutoscaler(chart.Fullname, 0)}},
@@ -124,8 +124,8 @@ func TestAutoscalingLeavesTheCountOfPodsAsItIs(t *testing.T) {
 	})
 }
 
-// lookup makes a render depend on the cluster, so it has one place and one reason.
-func TestLookupHasOnePlace(t *testing.T) {
+// lookup makes a render depend on the cluster, so it has two places, each with its reason: the count of pods, and what they were called.
+func TestLookupHasItsPlaces(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(chart.Dir(), "templates", "*"))
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestLookupHasOnePlace(t *testing.T) {
 			assert.NotContains(t, text, "{{ "+random, file)
 			assert.NotContains(t, text, "("+random+" ", file)
 		}
-		if filepath.Base(file) != "_replicas.tpl" {
+		if !slices.Contains([]string{"_replicas.tpl", "_names.tpl"}, filepath.Base(file)) {
 			assert.False(t, strings.Contains(text, "lookup \"") || strings.Contains(text, "(lookup"), "%s looks things up", file)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
@@ -38,6 +40,30 @@ func TestFullname(t *testing.T) {
 		"a release with a dot":        {options: []chart.Option{chart.Named("a.b")}, want: []string{"fullnameOverride: ", "has no dots"}},
 		"a name with capital letters": {values: `fullnameOverride: Search`, want: []string{"/fullnameOverride"}},
 	})
+}
+
+// A release keeps the name of its StatefulSet, or it would lose what the old one has. Others in the namespace are none of its business.
+func TestOthersMayHaveOtherNames(t *testing.T) {
+	t.Parallel()
+	bare := chart.LiveStatefulSet("another", 3)
+	bare.Labels = nil
+	each(t, map[string][]metav1.Object{
+		"nothing yet":                    {},
+		"another release":                {labelled("app.kubernetes.io/instance", "r")},
+		"another chart in the release":   {labelled("helm.sh/chart", "postgresql-1.2.3")},
+		"a chart whose name begins so":   {labelled("helm.sh/chart", "qdrant-backup-1.2.3")},
+		"one without labels":             {bare},
+		"one of the release, beside its": {chart.LiveStatefulSet("another", 3), chart.LiveStatefulSet(chart.Fullname, 3)},
+	}, func(t *testing.T, live []metav1.Object) {
+		chart.Render(t, "", chart.Upgrade(), chart.Live(t, live...)).StatefulSet(t, chart.Fullname)
+	})
+}
+
+// labelled is a StatefulSet of the namespace that is called "another" and has one label unlike those of the release.
+func labelled(label, value string) *appsv1.StatefulSet {
+	set := chart.LiveStatefulSet("another", 7)
+	set.Labels[label] = value
+	return set
 }
 
 // Namespaces and releases may be called what YAML reads as a number or a boolean.

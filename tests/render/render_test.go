@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
@@ -56,14 +57,25 @@ func behaves(t *testing.T, cases map[string]behaviour) {
 type refusal struct {
 	values  string
 	options []chart.Option
-	want    []string
+	// live is what the cluster has at an upgrade; nil stands for no cluster at all.
+	live []metav1.Object
+	want []string
+}
+
+func (r refusal) err(t *testing.T) error {
+	t.Helper()
+	options := r.options
+	if r.live != nil {
+		options = append(slices.Clone(options), chart.Live(t, r.live...), chart.Upgrade())
+	}
+	return chart.RenderErr(t, r.values, options...)
 }
 
 func refuses(t *testing.T, cases map[string]refusal) {
 	t.Helper()
 	each(t, cases, func(t *testing.T, c refusal) {
 		require.NotEmpty(t, c.want, "the case expects no message")
-		err := chart.RenderErr(t, c.values, c.options...)
+		err := c.err(t)
 		for _, want := range c.want {
 			assert.ErrorContains(t, err, want)
 		}

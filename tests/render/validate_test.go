@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
@@ -64,7 +65,11 @@ var mistakes = map[string]refusal{
 	"lost volumes left to nobody": {values: `recovery: {replaceLostVolumes: true}`, want: []string{"recovery.replaceLostVolumes: ", "set shepherd.enabled=true"}},
 	"keys made and given":         {values: `{auth: {generate: true, existingSecret: s}, shepherd: {image: {repository: r}}}`, want: []string{"auth.generate: ", "set one of them"}},
 	"a key in the environment":    {values: `extraEnv: [{name: QDRANT__SERVICE__ALT_API_KEY, value: abc}]`, want: []string{"extraEnv: QDRANT__SERVICE__ALT_API_KEY ", "set auth.existingSecret"}},
-	"a key in config":             {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
+	"another name": {values: `fullnameOverride: another`, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 3)},
+		want: []string{"fullnameOverride: this release's StatefulSet is called \"q-qdrant\"", "would be \"another\"", "; set fullnameOverride=q-qdrant"}},
+	"another name of the chart": {values: `nameOverride: another`, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 3)},
+		want: []string{"fullnameOverride: ", "would be \"q-another\"", "; set fullnameOverride=q-qdrant"}},
+	"a key in config": {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
 }
 
 func TestContradictionsAreRefused(t *testing.T) {
@@ -82,7 +87,7 @@ func TestEveryRuleIsBroken(t *testing.T) {
 
 	var said strings.Builder
 	for _, mistake := range mistakes {
-		said.WriteString(chart.RenderErr(t, mistake.values, mistake.options...).Error())
+		said.WriteString(mistake.err(t).Error())
 	}
 	for _, rule := range rules {
 		message := strings.NewReplacer(`\"`, `"`).Replace(string(rule[1]))

@@ -88,13 +88,14 @@ func newWorld(t *testing.T, server string) *world {
 // tried is the first port of the range that was tried last. Tests run at the same time, and other runs beside this one.
 var tried atomic.Int64
 
-// freePorts finds the first of a range that nobody uses: ten ports for each of four pods.
+// freePorts finds the first of a range that nobody uses: ten ports for each of four pods. It stays below 32768, where Linux begins to
+// give ports to connections.
 func freePorts(t *testing.T) int {
 	t.Helper()
-	tried.CompareAndSwap(0, int64(21000+os.Getpid()%300*100))
+	tried.CompareAndSwap(0, int64(20000+os.Getpid()%100*100))
 	for {
 		first := int(tried.Add(50))
-		require.Less(t, first, 60000, "there are no 40 free ports in a row")
+		require.Less(t, first, 32700, "there are no 40 free ports in a row")
 		if rangeIsFree(first, 40) {
 			return first
 		}
@@ -159,6 +160,14 @@ func (w *world) processes(t *testing.T) []string {
 		}
 	}
 	return found
+}
+
+// awaitSupervisor returns when the supervisor runs, and the chart is not installed yet.
+func (w *world) awaitSupervisor(ctx context.Context) error {
+	return kube.Poll(ctx, patience, "the supervisor", func(context.Context) error {
+		_, err := os.Stat(filepath.Join(w.directory, "supervisor.pid"))
+		return err
+	})
 }
 
 func (w *world) killSupervisor(t *testing.T) {
@@ -310,11 +319,7 @@ func TestUpThatIsKilledHalfWay(t *testing.T) {
 	w := newWorld(t, "")
 	half := w.command(t.Context())
 	require.NoError(t, half.Start())
-	// The supervisor runs, and the chart is not installed yet.
-	require.NoError(t, kube.Poll(t.Context(), patience, "the supervisor", func(context.Context) error {
-		_, err := os.Stat(filepath.Join(w.directory, "supervisor.pid"))
-		return err
-	}))
+	require.NoError(t, w.awaitSupervisor(t.Context()))
 	w.fails(t, "another make up or make down is at work in "+w.directory)
 	require.NoError(t, half.Process.Kill())
 	require.Error(t, half.Wait())
@@ -326,14 +331,40 @@ func TestUpThatIsKilledHalfWay(t *testing.T) {
 
 func TestUpWithAServerThatEndsAtOnce(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t, hauntedServer(t))
+	w.fails(t, "with code 3: Error: the machine is haunted")
+	assert.Empty(t, w.processes(t), "a run that failed leaves nothing running")
+}
+
+func hauntedServer(t *testing.T) string {
+	t.Helper()
 	server := filepath.Join(t.TempDir(), "qdrant")
 	require.NoError(t, os.WriteFile(server, []byte(`#!/bin/sh
 [ "$1" != --version ] || { echo qdrant 1.18.3; exit 0; }
 echo Error: the machine is haunted
 exit 3
 `), 0o755))
-	w := newWorld(t, server)
-	w.fails(t, "with code 3: Error: the machine is haunted")
+	return server
+}
+
+// TestUpWithAPortThatIsTakenMeanwhile: the ports were free when it began, and a pod's own is not when its server should start.
+func TestUpWithAPortThatIsTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hauntedServer(t))
+	taken := make(chan error, 1)
+	go func() {
+		err := w.awaitSupervisor(t.Context())
+		if err == nil {
+			var listener net.Listener
+			if listener, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(w.port)); err == nil {
+				defer func() { _ = listener.Close() }()
+			}
+		}
+		taken <- err
+		<-t.Context().Done()
+	}()
+	w.fails(t, fmt.Sprintf("of q-qdrant-0 has ended 3 times, with code 1: port %d is taken", w.port))
+	require.NoError(t, <-taken)
 	assert.Empty(t, w.processes(t), "a run that failed leaves nothing running")
 }
 

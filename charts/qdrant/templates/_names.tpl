@@ -18,6 +18,28 @@ Names follow the official chart, so that a release of it can be adopted with its
 {{- end }}
 {{- end }}
 
+{{/*
+What this release's StatefulSet is called in the cluster, where that is not qdrant.fullname; nothing in a first installation and in `helm template`,
+which asks no cluster. A StatefulSet of another chart in the same release has that chart's label.
+*/}}
+{{- define "qdrant.formerName" -}}
+{{- if .Release.IsUpgrade }}
+{{- $former := "" }}
+{{- $kept := false }}
+{{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items }}
+{{- $labels := .metadata.labels | default dict }}
+{{- if eq .metadata.name (include "qdrant.fullname" $) }}
+{{- $kept = true }}
+{{- else if and (eq (dig "app.kubernetes.io/instance" "" $labels) $.Release.Name) (regexMatch (printf "^%s-[0-9]" $.Chart.Name) (dig "helm.sh/chart" "" $labels)) }}
+{{- $former = .metadata.name }}
+{{- end }}
+{{- end }}
+{{- if not $kept }}
+{{- $former }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The Service that gives each peer its name, ready or not. */}}
 {{- define "qdrant.headless.name" -}}
 {{ include "qdrant.fullname" . }}-headless

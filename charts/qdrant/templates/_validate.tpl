@@ -15,14 +15,9 @@ what to do. All that is wrong is said at once. Included from statefulset.yaml, s
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
 {{- $wrong = append $wrong (printf "fullnameOverride: %q is no name for a Service, which begins with a letter and has no dots; set fullnameOverride to one that is" $fullname) -}}
 {{- end -}}
-{{- /* Another name is another StatefulSet with empty claims, and the one that is there is deleted. Other charts of the release have labels of their own. */ -}}
-{{- if and .Release.IsUpgrade (not (lookup "apps/v1" "StatefulSet" .Release.Namespace $fullname)) -}}
-{{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items -}}
-{{- $labels := .metadata.labels | default dict -}}
-{{- if and (eq (index $labels "app.kubernetes.io/instance" | default "") $.Release.Name) (regexMatch (printf "^%s-[0-9]" $.Chart.Name) (index $labels "helm.sh/chart" | default "")) -}}
-{{- $wrong = append $wrong (printf "fullnameOverride, nameOverride: this release's StatefulSet is called %q, and with these values it would be %q: a new cluster without the data, and the old one deleted; set fullnameOverride=%s" .metadata.name $fullname .metadata.name) -}}
-{{- end -}}
-{{- end -}}
+{{- /* Another name is another StatefulSet with empty claims, and the one that is there is deleted. */ -}}
+{{- with include "qdrant.formerName" . -}}
+{{- $wrong = append $wrong (printf "fullnameOverride: this release's StatefulSet is called %q, and with these values (nameOverride is one of them) it would be %q: a new cluster without the data, and the old one deleted; set fullnameOverride=%s" . $fullname .) -}}
 {{- end -}}
 {{- range $path, $labels := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels "persistence.data.labels" $v.persistence.data.labels "persistence.snapshots.labels" $v.persistence.snapshots.labels -}}
 {{- range $key := include "qdrant.selectorLabels" $ | fromYaml | keys | sortAlpha -}}

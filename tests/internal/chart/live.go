@@ -53,12 +53,15 @@ func serve(t testing.TB, mux *http.ServeMux, version, kind, resource string, obj
 	})
 }
 
-// LiveStatefulSet is a StatefulSet of the given name and count of replicas, in Namespace.
+// LiveStatefulSet is a StatefulSet that this chart made for Release, of the given name and count of replicas, in Namespace.
 func LiveStatefulSet(name string, replicas int32) *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{
-		TypeMeta:   metav1.TypeMeta{Kind: "StatefulSet", APIVersion: "apps/v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: Namespace},
-		Spec:       appsv1.StatefulSetSpec{Replicas: &replicas},
+		TypeMeta: metav1.TypeMeta{Kind: "StatefulSet", APIVersion: "apps/v1"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: Namespace,
+			Labels: map[string]string{"app.kubernetes.io/instance": Release, "helm.sh/chart": "qdrant-0.0.1"},
+		},
+		Spec: appsv1.StatefulSetSpec{Replicas: &replicas},
 	}
 }
 
