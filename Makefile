@@ -121,9 +121,10 @@ test-render: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the chart's render te
 # The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
 test-controlplane: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
 	@assets=$$(go run ./tools/localkube); failed=0; \
-	$(call GOTESTSUM,controlplane) -tags controlplane -count=1 -parallel 8 -timeout 20m -run '$(RUN)' ./internal/localkube/... ./tests/controlplane/... ./tests/up/... || failed=1; \
-	cd tools/kubernetes && export CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets && $(call GOTESTSUM,envtest) -trimpath -count=1 -run '$(RUN)' . || failed=1; \
-	cd $(CURDIR) && $(SUMMARY) $(RESULTS)/controlplane.json $(RESULTS)/envtest.json && exit $$failed
+	(cd tools/kubernetes && export CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets && $(call GOTESTSUM,envtest) -trimpath -count=1 -run '$(RUN)' .) & envtest=$$!; \
+	$(call GOTESTSUM,controlplane) -tags controlplane -ldflags=-w -count=1 -p 4 -parallel 24 -timeout 20m -run '$(RUN)' ./internal/localkube/... ./tests/controlplane/... ./tests/up/... || failed=1; \
+	wait $$envtest || failed=1; \
+	$(SUMMARY) $(RESULTS)/controlplane.json $(RESULTS)/envtest.json && exit $$failed
 
 test-compose: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Start the compose stack and check it (RUN=pattern). Needs Docker.
 	@$(call GOTESTSUM,compose) -tags compose -count=1 -timeout 20m -run '$(RUN)' ./tests/compose/... || true

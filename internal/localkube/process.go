@@ -38,7 +38,8 @@ func startProcess(ctx context.Context, directory, name, program string, argument
 	p.command = exec.CommandContext(context.WithoutCancel(ctx), program, arguments...)
 	p.command.Dir = directory
 	p.command.Stdout, p.command.Stderr = log, log
-	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory}
+	// GOGC: a control plane that lives for minutes has better to do than to collect garbage. It takes a gigabyte more.
+	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory, "GOGC=300"}
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -162,8 +163,16 @@ func ours(ctx context.Context, pid int, directory string) bool {
 
 // commandLine is what a process was started with, empty if it has ended.
 func commandLine(ctx context.Context, pid int) string {
-	if content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
-		return strings.ReplaceAll(string(content), "\x00", " ")
+	// Between its start and its first instruction a process has no arguments yet, and one that nobody has waited for none any more.
+	for range 10 {
+		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			break
+		}
+		if len(content) > 0 {
+			return strings.ReplaceAll(string(content), "\x00", " ")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	if _, err := os.Stat("/proc/self/cmdline"); err == nil {
 		return ""

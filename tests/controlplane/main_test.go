@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/qdrant-shepherd/shepherd/internal/localkube"
@@ -34,6 +36,8 @@ const nodes = 50
 var suite struct {
 	*kube.Client
 	plane *localkube.ControlPlane
+	// reviews asks what accounts may do, some ten thousand times: so not in JSON.
+	reviews authorizationv1.AuthorizationV1Interface
 }
 
 func TestMain(m *testing.M) {
@@ -55,12 +59,22 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer plane.Stop()
-	suite.plane = plane
-	if suite.Client, err = kube.New(plane.Kubeconfig); err != nil {
+	if err := connect(plane); err != nil {
 		fmt.Fprintf(os.Stderr, "controlplane: %v\n", err)
 		return 1
 	}
 	return m.Run()
+}
+
+func connect(plane *localkube.ControlPlane) (err error) {
+	suite.plane = plane
+	if suite.Client, err = kube.New(plane.Kubeconfig); err != nil {
+		return err
+	}
+	brief := rest.CopyConfig(suite.Config)
+	brief.ContentType = runtime.ContentTypeProtobuf
+	suite.reviews, err = authorizationv1.NewForConfig(brief)
+	return err
 }
 
 func start(ctx context.Context, log *slog.Logger) (*localkube.ControlPlane, error) {
@@ -79,6 +93,8 @@ func start(ctx context.Context, log *slog.Logger) (*localkube.ControlPlane, erro
 			"--horizontal-pod-autoscaler-initial-readiness-delay=1s",
 			// 5 minutes of calm where an autoscaler names no window: one that must never shrink would not be seen to want it.
 			"--horizontal-pod-autoscaler-downscale-stabilization=1s",
+			// Endpoints are what EndpointSlices have replaced. Nobody here reads them, and they change with every pod.
+			"--controllers=*,-endpoints-controller,-endpointslice-mirroring-controller",
 		},
 		Log: log,
 	})

@@ -53,7 +53,8 @@ func (w *warnings) all() []string {
 	return append([]string(nil), w.texts...)
 }
 
-// namespace makes one that enforces Pod Security "restricted", with the keys that values-prod names, and deletes it with the test.
+// namespace makes one that enforces Pod Security "restricted", with the keys that values-prod names. It stays, for the whole cluster goes
+// soon and to delete it would be a quarter of the suite's work; but what never rests is deleted with the test.
 func namespace(t *testing.T) string {
 	t.Helper()
 	restricted := map[string]string{}
@@ -66,7 +67,8 @@ func namespace(t *testing.T) string {
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_ = suite.CoreV1().Namespaces().Delete(context.Background(), made.Name, metav1.DeleteOptions{}) // the whole cluster goes soon
+		ctx := context.Background()
+		_ = suite.AutoscalingV2().HorizontalPodAutoscalers(made.Name).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
 	})
 	_, err = suite.CoreV1().Secrets(made.Name).Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "qdrant-keys"},

@@ -234,9 +234,10 @@ func TestRights(t *testing.T) {
 		replicas   int32
 		pods, tend func(*deployment) []need
 	}{
-		"values_prod":                {scenario(t, "values-prod.yaml"), 3, needsOfPods, needsOfTend},
-		"values_dev":                 {scenario(t, "values-dev.yaml"), 1, nothing, nil},
-		"values_dev_with_node_zones": {scenario(t, "values-dev.yaml", shepherdWithZones), 1, needsOfPods, needsOfTendWithZones},
+		"values_prod": {scenario(t, "values-prod.yaml"), 3, needsOfPods, needsOfTend},
+		"values_dev":  {scenario(t, "values-dev.yaml"), 1, nothing, nil},
+		// Its pods have the role of values-prod's.
+		"values_dev_with_node_zones": {scenario(t, "values-dev.yaml", shepherdWithZones), 1, nil, needsOfTendWithZones},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -399,7 +400,7 @@ func (a account) may(ctx context.Context, action action) (bool, error) {
 	} else {
 		review.Spec.ResourceAttributes = &action.ResourceAttributes
 	}
-	answer, err := suite.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	answer, err := suite.reviews.SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
 		return false, fmt.Errorf("asking whether %s may %s: %w", a.name, spell(action), err)
 	}

@@ -19,7 +19,7 @@ import (
 //go:embed pods.yaml
 var podStages string
 
-// playNodes is kwok with its own stages for nodes and ours for pods.
+// playNodes is kwok with its own stages for nodes and ours for pods, and the end of pods.
 func playNodes() {
 	stages := strings.Join([]string{fast.DefaultNodeInit, heartbeat.DefaultNodeHeartbeatWithLease, podStages}, "\n---\n")
 	if err := feedStdin(stages); err != nil {
@@ -32,6 +32,14 @@ func playNodes() {
 	ctx, _ := log.InitFlags(signals.SetupSignalContext(), flags)
 	ctx, err := config.InitFlags(ctx, flags)
 	if err != nil {
+		fail("kwok", err)
+	}
+	own := pflag.NewFlagSet("kwok", pflag.ContinueOnError)
+	own.ParseErrorsAllowlist.UnknownFlags = true
+	own.Usage = func() {}
+	kubeconfig := own.String("kubeconfig", "", "")
+	_ = own.Parse(os.Args[1:]) // what is not its own is the command's
+	if err := endPods(ctx, *kubeconfig); err != nil {
 		fail("kwok", err)
 	}
 	command := cmd.NewCommand(ctx)

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )
@@ -38,10 +39,27 @@ func provisionVolumes() {
 	var running sync.WaitGroup
 	for name := range strings.SplitSeq(*names, ",") {
 		running.Go(func() {
-			controller.NewProvisionController(ctx, client, name, pretender{}, controller.LeaderElection(false)).Run(ctx)
+			controller.NewProvisionController(ctx, silent{client}, name, pretender{}, controller.LeaderElection(false)).Run(ctx)
 		})
 	}
 	running.Wait()
+}
+
+// silent tells no Events: of each volume there would be four, and nobody to read them.
+type silent struct{ kubernetes.Interface }
+
+func (s silent) CoreV1() typedcorev1.CoreV1Interface { return silentCore{s.Interface.CoreV1()} }
+
+type silentCore struct{ typedcorev1.CoreV1Interface }
+
+func (silentCore) Events(string) typedcorev1.EventInterface { return noEvents{} }
+
+type noEvents struct{ typedcorev1.EventInterface }
+
+func (noEvents) CreateWithEventNamespace(e *corev1.Event) (*corev1.Event, error) { return e, nil }
+func (noEvents) UpdateWithEventNamespace(e *corev1.Event) (*corev1.Event, error) { return e, nil }
+func (noEvents) PatchWithEventNamespace(e *corev1.Event, _ []byte) (*corev1.Event, error) {
+	return e, nil
 }
 
 // pretender makes volumes of nothing.

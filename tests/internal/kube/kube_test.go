@@ -12,26 +12,41 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 )
 
 func TestWaitRollout(t *testing.T) {
 	t.Parallel()
 	done := appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 3, ReadyReplicas: 3, UpdatedReplicas: 3, CurrentRevision: "b", UpdateRevision: "b"}
+	labels := map[string]string{"app": "qdrant"}
+	pod := func(name, revision string, ready corev1.ConditionStatus) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "n", Labels: map[string]string{"app": "qdrant", appsv1.ControllerRevisionHashLabelKey: revision}},
+			Status:     corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+		}
+	}
+	first, second := pod("q-0", "b", corev1.ConditionTrue), pod("q-2", "b", corev1.ConditionTrue)
+	leaving := pod("q-1", "b", corev1.ConditionTrue)
+	leaving.DeletionTimestamp, leaving.Finalizers = new(metav1.Now()), []string{"example.org/kept"}
 	for _, test := range []struct {
 		name    string
 		spec    int32
 		change  func(*appsv1.StatefulSetStatus)
-		pod     string // the pod's revision, "b" when empty
+		pod     *corev1.Pod // q-1, whole when it is nil
+		missing bool        // there is no q-1
 		wantErr string
 	}{
 		{name: "all_of_the_new_revision_and_ready", spec: 3},
 		{name: "none_of_none_is_not_three", spec: 0, change: func(s *appsv1.StatefulSetStatus) { s.Replicas, s.ReadyReplicas = 0, 0 }, wantErr: "spec.replicas is 0"},
 		{name: "the_controller_has_not_looked_yet", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.ObservedGeneration = 1 }, wantErr: "generation 2 is not yet observed"},
 		{name: "one_of_the_old_revision", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.CurrentRevision, s.UpdatedReplicas = "a", 2 }, wantErr: "2 of 3 pods are of revision b"},
-		{name: "one_not_ready", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.ReadyReplicas = 2 }, wantErr: "2 of 3 pods are ready: q-1 Pending"},
+		{name: "one_not_ready", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.ReadyReplicas = 2 }, pod: pod("q-1", "b", corev1.ConditionFalse), wantErr: "2 of 3 pods are ready: q-1 Pending"},
 		{name: "one_too_many", spec: 3, change: func(s *appsv1.StatefulSetStatus) { s.Replicas, s.ReadyReplicas = 4, 4 }, wantErr: "4 of 3 pods exist"},
-		{name: "taken_over_from_another_statefulset", spec: 3, pod: "a", wantErr: `q-1 is of revision "a", not "b"`},
+		{name: "taken_over_from_another_statefulset", spec: 3, pod: pod("q-1", "a", corev1.ConditionTrue), wantErr: `q-1 is of revision "a", not "b"`},
+		{name: "a_status_that_is_behind_a_pod_that_is_gone", spec: 3, missing: true, wantErr: "there are 2 pods, not 3"},
+		{name: "behind_one_that_leaves", spec: 3, pod: leaving, wantErr: "q-1 Pending (terminating)"},
+		{name: "behind_one_that_is_not_ready_any_more", spec: 3, pod: pod("q-1", "b", corev1.ConditionFalse), wantErr: "q-1 Pending"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -39,17 +54,16 @@ func TestWaitRollout(t *testing.T) {
 			if test.change != nil {
 				test.change(&status)
 			}
-			labels := map[string]string{"app": "qdrant"}
-			client := &Client{Interface: fake.NewClientset(
-				&appsv1.StatefulSet{
-					ObjectMeta: metav1.ObjectMeta{Name: "q", Namespace: "n", Generation: 2},
-					Spec:       appsv1.StatefulSetSpec{Replicas: &test.spec, Selector: &metav1.LabelSelector{MatchLabels: labels}},
-					Status:     status,
-				},
-				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "q-1", Namespace: "n", Labels: map[string]string{
-					"app": "qdrant", appsv1.ControllerRevisionHashLabelKey: cmp.Or(test.pod, "b"),
-				}}, Status: corev1.PodStatus{Phase: corev1.PodPending}},
-			)}
+			set := &appsv1.StatefulSet{
+				ObjectMeta: metav1.ObjectMeta{Name: "q", Namespace: "n", Generation: 2},
+				Spec:       appsv1.StatefulSetSpec{Replicas: &test.spec, Selector: &metav1.LabelSelector{MatchLabels: labels}},
+				Status:     status,
+			}
+			objects := []runtime.Object{set, first, second}
+			if !test.missing {
+				objects = append(objects, cmp.Or(test.pod, pod("q-1", "b", corev1.ConditionTrue)))
+			}
+			client := &Client{Interface: fake.NewClientset(objects...)}
 			err := client.WaitRollout(t.Context(), "n", "q", 3, 20*time.Millisecond)
 			if test.wantErr == "" {
 				require.NoError(t, err)

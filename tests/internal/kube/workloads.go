@@ -45,14 +45,21 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, name string, replic
 		case status.ReadyReplicas != replicas:
 			return fmt.Errorf("%d of %d pods are ready: %s", status.ReadyReplicas, replicas, c.whyNotReady(ctx, set.Namespace, set.Spec.Selector))
 		}
-		// A StatefulSet that has just taken over pods of another one calls its only revision the current one, whatever the pods are of.
+		// The status may be behind its pods; and a StatefulSet that has just taken over pods of another one calls its only revision the
+		// current one, whatever the pods are of.
 		pods, err := c.Pods(ctx, namespace, metav1.FormatLabelSelector(set.Spec.Selector))
 		if err != nil {
 			return err
 		}
+		if len(pods) != int(replicas) {
+			return fmt.Errorf("there are %d pods, not %d", len(pods), replicas)
+		}
 		for _, pod := range pods {
 			if revision := pod.Labels[appsv1.ControllerRevisionHashLabelKey]; revision != status.UpdateRevision {
 				return fmt.Errorf("%s is of revision %q, not %q", pod.Name, revision, status.UpdateRevision)
+			}
+			if pod.DeletionTimestamp != nil || !Ready(&pod) {
+				return errors.New(PodState(&pod))
 			}
 		}
 		return nil
