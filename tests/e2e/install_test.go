@@ -98,7 +98,7 @@ func testSettings(t *testing.T, d *deployment) {
 		assert.Equal(t, 2, config.Params.ReplicationFactor, "collection.replicationFactor")
 		assert.Equal(t, 6, config.Params.ShardNumber, "collection.shardNumber")
 		assert.JSONEq(t, `{"size":8,"distance":"Cosine","on_disk":true}`, string(config.Params.Vectors), "collection.vectorsOnDisk")
-		assert.JSONEq(t, `{"enabled":true,"max_disk_usage_percent":98}`, string(config.StrictMode), "strictMode")
+		assert.JSONEq(t, `{"enabled":true,"max_disk_usage_percent":100}`, string(config.StrictMode), "strictMode")
 
 		raw, err := peer.Telemetry(t.Context(), 10)
 		if err != nil {
