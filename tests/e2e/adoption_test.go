@@ -52,9 +52,7 @@ persistence:
 		d.orphanPods(t)
 		d.Upgrade(t, release.Chart, release.Values{YAML: append(adopted, "persistence: {snapshots: {enabled: true}}")})
 		for _, pod := range d.Pods(t) {
-			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
-			_, err := c.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.ClusterFormed)
-			require.NoError(t, err)
+			d.replace(t, pod)
 			d.awaitActive(t, x.collection, 2)
 		}
 	})
@@ -67,6 +65,7 @@ persistence:
 	for _, peer := range d.peers(t) {
 		view, err := peer.Client.Cluster(t.Context())
 		require.NoError(t, err)
+		require.Lenf(t, view.Peers, 3, "peers that %s knows", peer.Name)
 		for _, known := range view.Peers {
 			assert.Containsf(t, known.URI, ".svc.cluster.local:6335", "%s knows peer %s by its full name", peer.Name, known.ID)
 		}

@@ -81,6 +81,9 @@ resources: {requests: {cpu: 200m, memory: 700Mi}}
 			if err != nil {
 				return err
 			}
+			if len(hpa.Status.CurrentMetrics) != 2 {
+				return fmt.Errorf("it sees %d of 2 metrics", len(hpa.Status.CurrentMetrics))
+			}
 			for _, metric := range hpa.Status.CurrentMetrics {
 				if used := metric.ContainerResource.Current.AverageUtilization; used == nil || *used > 40 {
 					return fmt.Errorf("%s still shows the load", metric.ContainerResource.Name)

@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,11 +174,22 @@ func (d *deployment) peer(ctx context.Context, pod string) (ledger.Peer, func(),
 	return ledger.Peer{Name: pod, Client: qdrant.New("http://"+address, d.keys["api-key"])}, stop, nil
 }
 
-// eachPeer calls look with a client for each pod, and stops at the first error.
+// Pods lists the pods of the release, in order. None at all is an error: what a test says of each of them would hold.
+func (d *deployment) Pods(t *testing.T) []corev1.Pod {
+	t.Helper()
+	pods := d.Release.Pods(t)
+	require.NotEmpty(t, pods, "the release has no pods")
+	return pods
+}
+
+// eachPeer calls look with a client for each pod, and stops at the first error. No pods are an error.
 func (d *deployment) eachPeer(ctx context.Context, look func(pod string, peer *qdrant.Client) error) error {
 	pods, err := d.cluster.Pods(ctx, d.namespace, d.Selector())
 	if err != nil {
 		return err
+	}
+	if len(pods) == 0 {
+		return errors.New("the release has no pods")
 	}
 	for _, pod := range pods {
 		peer, stop, err := d.peer(ctx, pod.Name)
@@ -313,14 +326,27 @@ func (x *disruption) awaitWhole(t *testing.T, size int) {
 	x.d.awaitActive(t, x.collection, x.factor)
 }
 
+// judge holds what every peer has against the record of the ledger, which it stops, and fails the test where a write is lost.
+func (x *disruption) judge(t *testing.T) ledger.Verdict {
+	t.Helper()
+	if os.Getenv(loseVariable) != "" {
+		require.NoError(t, x.Lose(t.Context()))
+	}
+	verdict := x.Judge(t.Context(), x.d.peers(t))
+	verdict.RequireNoLostWrites(t)
+	return verdict
+}
+
+// loseVariable asks for an acknowledged write to be taken away before each verdict. Every suite must then fail.
+const loseVariable = "E2E_LOSE_WRITE"
+
 // requireNothingLost ends a disruption of a release of size peers: all replicas are back, no acknowledged write is lost, and no more
 // requests failed after their retries than are tolerated, which is none unless a test says so.
 func (x *disruption) requireNothingLost(t *testing.T, size int) {
 	t.Helper()
 	x.requireWrites(t, "after")
 	x.awaitWhole(t, size)
-	verdict := x.Judge(t.Context(), x.d.peers(t))
-	verdict.RequireNoLostWrites(t)
+	verdict := x.judge(t)
 	require.NoError(t, verdict.Report.Within(ledger.Budget{Failed: x.tolerated}), verdict.Report.ErrorSample())
 	t.Logf("LEDGER %s: %s", t.Name(), verdict.Report)
 	require.NoError(t, x.d.connect(t, x.d.keys["api-key"]).DeleteCollection(t.Context(), x.collection))

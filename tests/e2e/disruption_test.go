@@ -36,7 +36,9 @@ func TestDisruptions(t *testing.T) {
 		})
 		step(t, "all pods replaced", func() { d.WaitReady(t, 3) })
 		x.requireNothingLost(t, 3)
-		for _, stop := range stops() {
+		ended := stops()
+		require.Len(t, ended, 3)
+		for _, stop := range ended {
 			assert.Equalf(t, int32(0), stop.exitCode, "%s must end by itself, not be killed", stop.pod)
 			assert.Containsf(t, stop.log, "SIGTERM received; starting graceful shutdown", "%s must be told to stop", stop.pod)
 		}
@@ -45,28 +47,14 @@ func TestDisruptions(t *testing.T) {
 	t.Run("pod_delete", func(t *testing.T) {
 		x := d.beginLedger(t, 2)
 		pod := d.Pods(t)[1]
-		step(t, "delete "+pod.Name, func() {
-			require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
-			_, err := c.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.ClusterFormed)
-			require.NoError(t, err)
-		})
+		step(t, "delete "+pod.Name, func() { d.replace(t, pod) })
 		x.requireNothingLost(t, 3)
 	})
 
 	t.Run("process_killed", func(t *testing.T) {
-		if !c.NodesAreContainers() {
-			t.Skip("SKIP: processes can be killed only where nodes are this machine's containers; unset E2E_KUBECONFIG")
-		}
 		x := d.beginLedger(t, 2)
 		pod := d.Pods(t)[0]
-		restarts := pod.Status.ContainerStatuses[0].RestartCount
-		step(t, "SIGKILL to the server of "+pod.Name, func() {
-			require.NoError(t, c.Kill(t.Context(), d.namespace, pod.Name, "qdrant"))
-			_, err := c.WaitPod(t.Context(), d.namespace, pod.Name, "ready after a restart", timeouts.ClusterFormed, func(pod *corev1.Pod) bool {
-				return kube.Ready(pod) && pod.Status.ContainerStatuses[0].RestartCount > restarts
-			})
-			require.NoError(t, err)
-		})
+		step(t, "SIGKILL to the server of "+pod.Name, func() { d.killServer(t, pod) })
 		x.requireNothingLost(t, 3)
 	})
 

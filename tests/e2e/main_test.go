@@ -3,9 +3,13 @@
 // Package e2e proves the chart's promises on a real Kubernetes cluster with a real Qdrant. It starts one kind cluster for
 // the whole package (or uses the one that E2E_KUBECONFIG names), gives each test a namespace, and deletes both.
 //
+// suites.yaml groups the tests by subject. E2E_SUITE names the suite of a run, which then has to use the permissions that the list
+// expects of it. A run that leaves a namespace, a claim, a Lease, a cordoned node or a container behind fails.
+//
 // It needs Docker, kind's node image, Qdrant's image and helm. Where one is missing every test is skipped, with the command
 // that helps. FULL=1 searches among more vectors; KEEP=1 leaves the cluster; ARTIFACTS=directory
-// is where failed tests leave their evidence; E2E_TIMEOUT_SCALE=2 doubles every timeout.
+// is where failed tests leave their evidence; E2E_TIMEOUT_SCALE=2 doubles every timeout; E2E_LOSE_WRITE=1 takes an acknowledged write
+// away before each verdict, to see that every suite then fails.
 package e2e
 
 import (
@@ -39,8 +43,8 @@ func run(m *testing.M) (code int) {
 	if list := flag.Lookup("test.list"); list != nil && list.Value.String() != "" {
 		return m.Run() // names only
 	}
-	fmt.Printf("e2e: full=%t keep=%t kubeconfig=%s node-image=%s qdrant-image=%s artifacts=%s timeout-scale=%g\n",
-		full(), cluster.Keep(), cmp.Or(cluster.Existing(), "(a new kind cluster)"), images.Node(), images.Qdrant(),
+	fmt.Printf("e2e: suite=%s full=%t keep=%t kubeconfig=%s node-image=%s qdrant-image=%s artifacts=%s timeout-scale=%g\n",
+		cmp.Or(os.Getenv(suiteVariable), "(all)"), full(), cluster.Keep(), cmp.Or(cluster.Existing(), "(a new kind cluster)"), images.Node(), images.Qdrant(),
 		cmp.Or(os.Getenv("ARTIFACTS"), "(temporary)"), timeouts.Scale)
 
 	ctx := context.Background()
@@ -53,21 +57,39 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintf(os.Stderr, "e2e: %v\n", err)
 		return 1
 	}
-	defer func() {
-		if err := c.Close(); err != nil {
-			fmt.Fprintf(os.Stderr, "e2e: %v\n", err)
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "FAIL: %v\n", err)
 			code = max(code, 1)
 		}
-	}()
+	}
+	defer func() { fail(closeCluster(ctx, c)) }()
+	before, err := c.Inventory(ctx)
+	if err != nil {
+		fail(err)
+		return code
+	}
 	suite.cluster = c
 	code = m.Run()
-	if allOfShepherd() {
-		if err := checkPermissions(ctx, c); err != nil {
-			fmt.Fprintf(os.Stderr, "FAIL: %v\n", err)
-			return 1
-		}
+	fail(checkPermissions(ctx, c))
+	if code != 0 && c.Kept {
+		fmt.Println("e2e: the namespaces of failed tests stay, so what is left behind is not looked for")
+		return code
 	}
+	fail(c.AwaitNothingLeft(ctx, before))
 	return code
+}
+
+// closeCluster deletes a cluster of this run's own, and makes sure that none of its containers stays.
+func closeCluster(ctx context.Context, c *cluster.Cluster) error {
+	if err := c.Close(); err != nil || c.Kept {
+		return err
+	}
+	left, err := c.Containers(ctx)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("containers left behind: %v", left)
+	}
+	return err
 }
 
 // missing says what this machine lacks to run any test of this package, with the command that helps.

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"testing"
 
@@ -30,12 +32,16 @@ func installMetricsServer(t *testing.T, c *cluster.Cluster) {
 		"ServiceAccount": "serviceaccounts", "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings",
 		"RoleBinding": "rolebindings", "Service": "services", "Deployment": "deployments", "APIService": "apiservices",
 	}
+	applied := 0
 	documents := yaml.NewYAMLOrJSONDecoder(file, 4096)
 	for {
 		object := &unstructured.Unstructured{}
-		if err := documents.Decode(object); err != nil {
-			break // the end of the file
+		err := documents.Decode(object)
+		if errors.Is(err, io.EOF) {
+			break
 		}
+		require.NoError(t, err)
+		applied++
 		kind := object.GroupVersionKind()
 		resource := c.Dynamic.Resource(schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: resources[kind.Kind]})
 		data, err := object.MarshalJSON()
@@ -48,6 +54,7 @@ func installMetricsServer(t *testing.T, c *cluster.Cluster) {
 		}
 		require.NoErrorf(t, err, "applying %s %s", kind.Kind, object.GetName())
 	}
+	require.GreaterOrEqual(t, applied, len(resources), "objects of metrics-server")
 	require.NoError(t, kube.Poll(t.Context(), timeouts.ScaledUp, "the metrics API answers", func(ctx context.Context) error {
 		nodes := schema.GroupVersionResource{Group: "metrics.k8s.io", Version: "v1beta1", Resource: "nodes"}
 		list, err := c.Dynamic.Resource(nodes).List(ctx, metav1.ListOptions{})

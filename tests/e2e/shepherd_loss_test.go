@@ -55,9 +55,14 @@ func TestShepherdLosses(t *testing.T) {
 
 	t.Run("pod_0_loses_its_volume", func(t *testing.T) {
 		s := l.beginScene(t)
+		lost, err := d.claim(t.Context(), 0)
+		require.NoError(t, err)
 		d.loseVolume(t, d.Fullname()+"-0")
-		require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, "pod 0 is made anew", func(ctx context.Context) error {
-			_, err := d.claim(ctx, 0)
+		require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, "pod 0 has another claim", func(ctx context.Context) error {
+			claim, err := d.claim(ctx, 0)
+			if err == nil && claim.UID == lost.UID {
+				err = errors.New("it has the old one")
+			}
 			return err
 		}))
 		d.WaitReady(t, 3)
@@ -130,6 +135,7 @@ func TestShepherdLosses(t *testing.T) {
 		pod := d.Fullname() + "-2"
 		lost := d.shardsOf(t, single.collection, pod)
 		require.NotEmpty(t, lost)
+		d.awaitMetric(t, "shepherd_blocked", timeouts.ClusterFormed, func(blocked float64) bool { return blocked == 0 })
 		step(t, "recovery stops at it", func() {
 			d.loseVolume(t, pod)
 			d.awaitVerdict(t, 2, "wait-lost-volume")
@@ -180,14 +186,18 @@ func (d *deployment) awaitVerdict(t *testing.T, ordinal int, verdict string) {
 	}))
 }
 
-// requireNotReady looks for a while whether a pod becomes ready after all.
+// requireNotReady looks for a while whether a pod becomes ready after all. It must be there at some time: one that never comes back has not
+// decided anything.
 func (d *deployment) requireNotReady(t *testing.T, pod string) {
 	t.Helper()
+	seen := false
+	defer func() { require.Truef(t, seen, "%s was never there", pod) }()
 	require.NoError(t, kube.Steady(t.Context(), 2*timeouts.Settle, pod+" is not ready", func(ctx context.Context) error {
 		now, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, pod, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
+		seen = seen || err == nil
 		if err == nil && kube.Ready(now) {
 			err = errors.New("it is")
 		}

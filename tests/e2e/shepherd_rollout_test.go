@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
@@ -32,7 +35,9 @@ func TestShepherdRollouts(t *testing.T) {
 
 	t.Run("first_install_without_a_restart", func(t *testing.T) {
 		for _, pod := range d.Pods(t) {
-			for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+			statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+			require.Lenf(t, statuses, 3, "start, watch and the server of %s", pod.Name)
+			for _, status := range statuses {
 				assert.Zerof(t, status.RestartCount, "%s of %s", status.Name, pod.Name)
 			}
 		}
@@ -49,10 +54,9 @@ func TestShepherdRollouts(t *testing.T) {
 	})
 	l := d.fillLibrary(t)
 
-	var with, without time.Duration
 	t.Run("config_change", func(t *testing.T) {
 		s := l.beginScene(t)
-		with = d.roll(t, "performance: {maxSearchThreads: 2}")
+		d.roll(t, "performance: {maxSearchThreads: 2}")
 		s.requireNothingLost(t, 3)
 	})
 	t.Run("image_change", func(t *testing.T) {
@@ -80,10 +84,8 @@ func TestShepherdRollouts(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				for _, status := range pod.Status.ContainerStatuses {
-					if pod.UID != next.UID || status.Name == kube.Container && status.State.Running == nil {
-						return errors.New("it was stopped")
-					}
+				if pod.UID != next.UID || !serves(pod) {
+					return errors.New("it was stopped")
 				}
 				return nil
 			}))
@@ -103,6 +105,7 @@ func TestShepherdRollouts(t *testing.T) {
 	t.Run("two_nodes_drained_at_once", func(t *testing.T) {
 		s := l.beginScene(t)
 		pods := d.Pods(t)[1:]
+		require.Len(t, pods, 2)
 		var drains sync.WaitGroup
 		failed := make(chan error, len(pods))
 		for _, pod := range pods {
@@ -119,9 +122,10 @@ func TestShepherdRollouts(t *testing.T) {
 	t.Run("all_pods_deleted_at_once", func(t *testing.T) {
 		s := l.beginScene(t)
 		pods := d.Pods(t)
+		away := d.watchAway(t)
 		step(t, "delete all, and they go one by one", func() {
 			for _, pod := range pods {
-				require.NoError(t, c.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
+				d.deletePod(t, pod.Name)
 			}
 			require.NoError(t, kube.Poll(t.Context(), timeouts.Rollout, "all pods replaced", func(ctx context.Context) error {
 				running, left := 0, 0
@@ -143,20 +147,31 @@ func TestShepherdRollouts(t *testing.T) {
 				return nil
 			}))
 		})
+		away.requireOneByOne(t, 3)
 		s.requireNothingLost(t, 3)
 	})
 
-	// The same rollout of the same chart without shepherd, and on with it again: nothing is left behind either way.
+	// The same rollout of the same chart without shepherd, and on with it again: nothing is left behind either way. Of two rollouts each, the
+	// faster ones are compared: what else the machine does only ever adds to a time.
 	t.Run("as_fast_as_without_shepherd", func(t *testing.T) {
 		s := l.beginScene(t)
+		rolls := func() []time.Duration {
+			var times []time.Duration
+			for threads := range 2 {
+				times = append(times, d.roll(t, fmt.Sprintf("performance: {maxSearchThreads: %d}", 5+threads)))
+			}
+			return times
+		}
+		with := rolls()
 		expectDenials(d.namespace) // a tend that is sent home finds its role gone
 		d.shepherd = false
 		d.roll(t)
-		without = d.roll(t, "performance: {maxSearchThreads: 3}")
+		without := rolls()
 		d.shepherd = true
 		d.roll(t)
-		t.Logf("FIGURE a rollout of three pods: %.0f s with shepherd, %.0f s without, ratio %.2f", with.Seconds(), without.Seconds(), with.Seconds()/without.Seconds())
-		assert.LessOrEqual(t, with.Seconds(), 1.5*without.Seconds())
+		ratio := slices.Min(with).Seconds() / slices.Min(without).Seconds()
+		t.Logf("FIGURE a rollout of three pods, in seconds: %.0f with shepherd, %.0f without, ratio of the faster ones %.2f", seconds(with), seconds(without), ratio)
+		assert.LessOrEqual(t, ratio, 1.5, "the faster rollout with shepherd against the faster one without")
 		s.requireNothingLost(t, 3)
 	})
 
@@ -175,10 +190,11 @@ func TestShepherdRollouts(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(restore)
 			s.requireWrites(t, "while it is cut off")
+			before := uids(d.Pods(t))
 			require.NoError(t, kube.Steady(t.Context(), timeouts.CutOff, "nobody is replaced", func(ctx context.Context) error {
 				pods, err := c.Pods(ctx, d.namespace, d.Selector())
-				if err == nil && len(pods) != 3 {
-					err = fmt.Errorf("%d pods", len(pods))
+				if err == nil && !maps.Equal(before, uids(pods)) {
+					err = fmt.Errorf("the pods were %v and are %v", before, uids(pods))
 				}
 				return err
 			}))
@@ -188,15 +204,37 @@ func TestShepherdRollouts(t *testing.T) {
 	})
 }
 
+// uids are the uids of pods, by name.
+func uids(pods []corev1.Pod) map[string]types.UID {
+	all := map[string]types.UID{}
+	for _, pod := range pods {
+		all[pod.Name] = pod.UID
+	}
+	return all
+}
+
+func seconds(times []time.Duration) []float64 {
+	var all []float64
+	for _, t := range times {
+		all = append(all, t.Seconds())
+	}
+	return all
+}
+
 // roll upgrades with values that change every pod, and returns how long it took until the last new one was ready.
 func (d *deployment) roll(t *testing.T, values ...string) time.Duration {
 	t.Helper()
+	before := uids(d.Pods(t))
 	begin := time.Now()
 	step(t, fmt.Sprintf("helm upgrade with %q", values), func() {
 		d.Upgrade(t, release.Chart, d.values(t, values...))
 		d.WaitReady(t, 3)
 	})
-	return time.Since(begin)
+	took := time.Since(begin)
+	for name, uid := range uids(d.Pods(t)) {
+		require.NotEqualf(t, before[name], uid, "%s must have been replaced", name)
+	}
+	return took
 }
 
 // maintain drains the node of a pod as `kubectl drain` does, which asks again as long as the budget refuses, and gives the node back.

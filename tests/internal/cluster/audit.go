@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
@@ -64,17 +66,17 @@ type Request struct {
 	Allowed   bool
 }
 
-// ErrNoAudit says that the cluster is not one that the suite made.
-var ErrNoAudit = errors.New("the audit log can be read only of a kind cluster that the suite has made")
+// errNoAudit says that the cluster is not one that the suite made.
+var errNoAudit = errors.New("the audit log can be read only of a kind cluster that the suite has made")
 
 // Requests reads the audit log.
 func (c *Cluster) Requests(ctx context.Context) ([]Request, error) {
 	if c.provider == nil {
-		return nil, ErrNoAudit
+		return nil, errNoAudit
 	}
 	text, err := c.docker(ctx, "exec", c.Name+"-control-plane", "cat", auditLog)
 	if err != nil {
-		return nil, errors.Join(ErrNoAudit, err)
+		return nil, errors.Join(errNoAudit, err)
 	}
 	var requests []Request
 	lines := bufio.NewScanner(strings.NewReader(text))
@@ -107,4 +109,37 @@ func (c *Cluster) Requests(ctx context.Context) ([]Request, error) {
 		})
 	}
 	return requests, lines.Err()
+}
+
+// JudgeRequests holds requests against permissions, each "account: verb group/resource". It returns the permissions that were used, and what is
+// wrong: a request that was refused outside the namespaces in which that is expected, one that was allowed without being listed as granted, and an
+// expected permission that was not used. Requests of accounts without a granted permission are not the chart's.
+func JudgeRequests(requests []Request, granted, expected []string, denied map[string]bool) (used, wrong []string) {
+	accounts := map[string]bool{}
+	for _, permission := range granted {
+		account, _, _ := strings.Cut(permission, ":")
+		accounts[account] = true
+	}
+	asked, findings := map[string]bool{}, map[string]bool{}
+	for _, request := range requests {
+		if !accounts[request.Account] {
+			continue
+		}
+		what := fmt.Sprintf("%s: %s %s", request.Account, request.Verb, strings.TrimPrefix(request.Group+"/"+request.Resource, "/"))
+		switch {
+		case request.Allowed && slices.Contains(granted, what):
+			asked[what] = true
+		case request.Allowed:
+			findings["allowed and not listed: "+what] = true
+		case !denied[request.Namespace]:
+			findings["refused: "+what+" "+request.Name] = true
+		}
+	}
+	wrong = slices.Sorted(maps.Keys(findings))
+	for _, what := range expected {
+		if !asked[what] {
+			wrong = append(wrong, "expected of this run and never used: "+what)
+		}
+	}
+	return slices.Sorted(maps.Keys(asked)), wrong
 }

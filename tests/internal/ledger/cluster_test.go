@@ -226,3 +226,17 @@ func connect(t *testing.T, to *servers.Server) *qdrant.Client {
 	require.NoError(t, err)
 	return client
 }
+
+// TestALostWriteIsReported: Given replicas that are all well; When a single acknowledged write is taken away behind the ledger's back; Then
+// the verdict names it. E2E_LOSE_WRITE=1 does the same in the end-to-end suites, to see them fail.
+func TestALostWriteIsReported(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := cluster(t, ctx, 2)
+	l := keep(t, ctx, c)
+	require.NoError(t, l.Lose(ctx))
+	verdict := l.Judge(ctx, peers(c.Servers...))
+	assert.False(t, verdict.OK())
+	assert.Len(t, verdict.Lost, 1)
+}
