@@ -16,10 +16,16 @@ GOTESTSUM_VERSION := v1.13.0
 # What `helm template` and `helm lint` take for the cluster's version where there is none.
 KUBERNETES_VERSION := 1.36
 
-# The race detector needs a C compiler, which a machine with Go may lack.
-RACE := $(if $(shell command -v $$(go env CC)),-race,)
+# The race detector makes the tests several times slower: it is on with RACE=1 and in CI. It needs a C compiler, which a machine with Go
+# may lack.
+CI ?=
+RACE ?= $(filter true,$(CI))
+race = $(if $(filter-out 0 false,$(RACE)),$(if $(shell command -v $$(go env CC)),-race,$(error the race detector (RACE=1 or CI=true) needs a C compiler: apt-get install gcc libc6-dev, or run the tests without it, RACE=0)))
 
 RUN ?= .
+SUITE ?=
+# Other packages than those of the target, to try its recipe. What only the target's own need is then not built.
+PACKAGES ?=
 FULL ?=
 KEEP ?=
 OCI_REGISTRY ?=
@@ -28,12 +34,21 @@ ARGS ?=
 SHEPHERD_IMAGE := docker.io/library/qdrant-shepherd:dev
 export FULL KEEP
 
-# Test results of one layer, as JSON, for the summary.
-RESULTS := $(CURDIR)/artifacts/results
-GOTESTSUM = mkdir -p $(RESULTS) && gotestsum --format $(or $(GOTESTSUM_FORMAT),pkgname-and-test-fails) --jsonfile $(RESULTS)/$(1).json --
+# A run of the tests leaves its events (NAME.json) and the exit code of its runner (NAME.exit), and tools/summary judges both together.
+RESULTS ?= artifacts/results
+override RESULTS := $(abspath $(RESULTS))
 GOTESTSUM_FORMAT ?=
 SUMMARY ?= go run ./tools/summary
-TESTS_OF_GO := $(patsubst %,$(RESULTS)/%.json,test render controlplane envtest)
+# With a pattern, one of the packages of a target may have no test that matches.
+TOGETHER = $(if $(filter .,$(RUN)),,-together)
+comma := ,
+
+# $(call gotest,NAME,FLAGS AND PACKAGES) is one such run. It succeeds whatever becomes of the tests: the summary judges.
+define gotest
+mkdir -p $(RESULTS); rm -f $(RESULTS)/$(1).json $(RESULTS)/$(1).exit; code=0; \
+gotestsum --format $(or $(GOTESTSUM_FORMAT),pkgname-and-test-fails) --jsonfile $(RESULTS)/$(1).json -- -count=1 $(2) || code=$$?; \
+echo $$code >$(RESULTS)/$(1).exit
+endef
 
 ##@ Help
 
@@ -79,6 +94,7 @@ lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-dev.yaml
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml --set shepherd.image.repository=qdrant-shepherd
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml -f values/values-kind.yaml
+	go run ./tools/suites check
 	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
 
 verify: ## Fail if something generated is out of date.
@@ -102,37 +118,51 @@ publish: package ## Push the chart to an OCI registry: OCI_REGISTRY=registry.exa
 ##@ Test
 
 .PHONY: test test-unit test-render test-controlplane test-compose test-e2e
-test: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run all tests that need only Go; the first time it compiles Kubernetes.
-	@failed=0; for suite in unit render controlplane; do $(MAKE) --no-print-directory test-$$suite SUMMARY=: || failed=1; done; \
-	go run ./tools/summary $(TESTS_OF_GO) || failed=1; \
+TESTS_OF_GO := test render controlplane $(if $(PACKAGES),,envtest)
+gotestsum := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
+helm := $(BIN)/.helm-$(HELM_VERSION)
+
+test: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run all tests that need only Go; the first time it compiles Kubernetes.
+	@failed=0; rm -f $(foreach name,$(TESTS_OF_GO),$(RESULTS)/$(name).json $(RESULTS)/$(name).exit); \
+	for suite in unit render controlplane; do $(MAKE) --no-print-directory test-$$suite SUMMARY=: || failed=1; done; \
+	go run ./tools/summary $(TOGETHER) $(TESTS_OF_GO:%=$(RESULTS)/%.json) || failed=1; \
 	echo "not run: test-compose and test-e2e, which need a Docker engine: make test-compose test-e2e"; \
 	exit $$failed
 
-test-unit: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the tests of the code (RUN=pattern, QDRANT_BIN=/path/to/qdrant for those on real servers).
-	$(if $(RACE),,@echo "no C compiler: the tests run without the race detector")
-	@failed=0; $(call GOTESTSUM,test) $(RACE) -count=1 -run '$(RUN)' $$(go list ./... | grep -v /tests/render) || failed=1; \
-	$(SUMMARY) $(RESULTS)/test.json && exit $$failed
+test-unit: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run the tests of the code (RUN=pattern, RACE=1, QDRANT_BIN=/path/to/qdrant for those on real servers).
+	@packages="$(or $(PACKAGES),$$(go list ./... | grep -v /tests/render))"; \
+	$(call gotest,test,$(race) -run '$(RUN)' $$packages); \
+	$(SUMMARY) $(RESULTS)/test.json
 
 # Rendering has no concurrency of its own, and a race detector makes it ten times slower.
-test-render: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Run the chart's render tests (RUN=pattern).
-	@failed=0; $(call GOTESTSUM,render) -count=1 -run '$(RUN)' ./tests/render/... || failed=1; \
-	$(SUMMARY) $(RESULTS)/render.json && exit $$failed
+test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
+	@$(call gotest,render,-run '$(RUN)' $(or $(PACKAGES),./tests/render/...)); \
+	$(SUMMARY) $(RESULTS)/render.json
 
 # The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
-test-controlplane: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
-	@assets=$$(go run ./tools/localkube); failed=0; \
-	(cd tools/kubernetes && export CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets && $(call GOTESTSUM,envtest) -trimpath -count=1 -run '$(RUN)' .) & envtest=$$!; \
-	$(call GOTESTSUM,controlplane) -tags controlplane -ldflags=-w -count=1 -p 4 -parallel 24 -timeout 20m -run '$(RUN)' ./internal/localkube/... ./tests/controlplane/... ./tests/up/... || failed=1; \
-	wait $$envtest || failed=1; \
-	$(SUMMARY) $(RESULTS)/controlplane.json $(RESULTS)/envtest.json && exit $$failed
+test-controlplane: $(gotestsum) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
+	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
+	(cd tools/kubernetes && export CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-trimpath -run '$(RUN)' .)) & envtest=$$!;) \
+	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 20m -run '$(RUN)' $(or $(PACKAGES),./internal/localkube/... ./tests/controlplane/... ./tests/up/...)); \
+	$(if $(PACKAGES),,wait $$envtest;) \
+	$(SUMMARY) $(TOGETHER) $(RESULTS)/controlplane.json $(if $(PACKAGES),,$(RESULTS)/envtest.json)
 
-test-compose: $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) ## Start the compose stack and check it (RUN=pattern). Needs Docker.
-	@$(call GOTESTSUM,compose) -tags compose -count=1 -timeout 20m -run '$(RUN)' ./tests/compose/... || true
-	@go run ./tools/summary $(RESULTS)/compose.json
+test-compose: $(gotestsum) ## Start the compose stack and check it (RUN=pattern). Needs Docker.
+	@$(call gotest,compose,-tags compose -timeout 20m -run '$(RUN)' $(or $(PACKAGES),./tests/compose/...)); \
+	$(SUMMARY) $(RESULTS)/compose.json
 
-test-e2e: tools image ## Prove the chart on a kind cluster (RUN=pattern, FULL=1 searches 100,000 vectors, KEEP=1 keeps the cluster). Needs Docker.
-	@$(call GOTESTSUM,e2e) -tags e2e -count=1 -parallel 3 -timeout $(if $(FULL),120m,80m) -run '$(RUN)' ./tests/e2e/... || true
-	@go run ./tools/summary $(RESULTS)/e2e.json
+# One run of the tests for each suite, in which E2E_SUITE has its name. A pattern or packages of one's own are one suite: SUITE, or "all".
+named := $(if $(PACKAGES)$(filter-out .,$(RUN)),yes)
+test-e2e: $(if $(PACKAGES),$(gotestsum),tools image) ## Prove the chart on kind clusters, suite by suite (SUITE=core,scaling or all; RUN=pattern, in the cluster of SUITE; FULL=1 searches 100,000 vectors, KEEP=1 keeps the cluster). Needs Docker.
+	@suites="$(or $(subst $(comma), ,$(SUITE)),$(if $(named),all,$$(go run ./tools/suites names)))"; \
+	$(if $(named),,for suite in $$suites; do go run ./tools/suites pattern $$suite >/dev/null || exit 2; done;) \
+	files=; for suite in $$suites; do \
+		echo "== suite $$suite ($$(date -u +%T))"; export E2E_SUITE=$$suite; \
+		pattern=$(if $(named),'$(RUN)',"$$(go run ./tools/suites pattern $$suite)"); \
+		$(call gotest,e2e-$$suite,-tags e2e -parallel 3 -timeout $(if $(FULL),60m,25m) -run "$$pattern" $(or $(PACKAGES),./tests/e2e/...)); \
+		files="$$files $(RESULTS)/e2e-$$suite.json"; \
+	done; \
+	$(SUMMARY) -table $$files
 
 .PHONY: bench
 bench: ## Measure a real server for half an hour into docs/benchmark.md; with ARGS="--tier quick" only into artifacts/bench (QDRANT_BIN, or Docker).

@@ -195,7 +195,7 @@ func TestLoadOnRealServers(t *testing.T) {
 	t.Run("a load that is killed leaves it to whoever opens the collection next", func(t *testing.T) {
 		t.Parallel()
 		openNotes(ctx, t, cluster, "killed")
-		child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestLoadUntilKilled$", "-test.v") //nolint:gosec // this very test
+		child := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // TestMain has it run loadUntilKilled
 		child.Env = append(os.Environ(), childTarget+"="+strings.Join(cluster.GRPC(), ","))
 		output, err := child.StdoutPipe()
 		require.NoError(t, err)
@@ -254,22 +254,21 @@ const (
 	halfWay     = "half-way"
 )
 
-// TestLoadUntilKilled is the process that TestLoadOnRealServers kills.
-func TestLoadUntilKilled(t *testing.T) {
-	target := os.Getenv(childTarget)
-	if target == "" {
-		t.Skip("SKIP: TestLoadOnRealServers runs it")
-	}
-	c, err := vector.Open[note](t.Context(), connectTo(t.Context(), t, strings.Split(target, ",")...), "killed")
-	require.NoError(t, err)
-	_, err = c.Load(t.Context(), notes(1_000_000, func(position int) error {
+// loadUntilKilled is the process that TestLoadOnRealServers kills.
+func loadUntilKilled(servers string) {
+	db, err := vector.Connect(ctx, vector.Config{Target: "static:///" + servers})
+	check(err)
+	c, err := vector.Open[note](ctx, db, "killed")
+	check(err)
+	_, err = c.Load(ctx, notes(1_000_000, func(position int) error {
 		if position == 3000 {
 			fmt.Println(halfWay)
-			<-t.Context().Done() // until it is killed
+			time.Sleep(time.Minute) // until it is killed
+			return errors.New("nobody killed this process")
 		}
 		return nil
 	}), vector.LoadOptions{DeferIndexing: vector.DeferAuto, BatchBytes: 20_000})
-	require.NoError(t, err)
+	check(err)
 }
 
 func TestLoadSurvivesThatAServerIsKilled(t *testing.T) {

@@ -28,6 +28,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if servers := os.Getenv(childTarget); servers != "" {
+		loadUntilKilled(servers)
+	}
 	if target = os.Getenv(targetVariable); target != "" {
 		done := open()
 		code := m.Run()

@@ -1,157 +1,119 @@
-// Command summary reads the JSON that `go test` writes and says what it came to: each failed and each skipped test with its
-// reason, and the counts. It fails when a test failed, when no test ran, or, with -no-skips, when one was skipped.
+// Command summary says what runs of `go test` came to, and fails unless all of it is well. It judges the events that gotestsum has
+// written (FILE.json) together with the exit code of the runner, which lies beside them (FILE.exit): either alone can miss a failure.
 //
-//	summary [-no-skips] FILE...
+//	summary [-no-skips [-allow LIST]] [-together] [-table] [-slowest N] FILE.json...
+//
+// Its last line has the counts. A test with sub-tests is counted by them, unless it failed or was skipped in its own body. What failed
+// and is no test counts too: a package, or a run without results, without an end, or without tests.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
+	"text/tabwriter"
 )
 
-// event is one line of `go test -json`.
-type event struct {
-	Action, Package, Test, Output string
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, out, complaints io.Writer) int {
+	flags := flag.NewFlagSet("summary", flag.ContinueOnError)
+	flags.SetOutput(complaints)
+	noSkips := flags.Bool("no-skips", false, "count a skipped test as failed")
+	allow := flags.String("allow", "", "with -no-skips, a file of the tests that may be skipped, each with its reason")
+	together := flags.Bool("together", false, "fail for want of tests only where no file has any, as -run may choose tests of one package alone")
+	table := flags.Bool("table", false, "print a table of the files: their seconds and counts")
+	slowest := flags.Int("slowest", 0, "print the `N` slowest tests")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() == 0 {
+		_, _ = fmt.Fprintln(complaints, "summary: no file of test results was named")
+		return 2
+	}
+	var allowed []allowance
+	if *allow != "" {
+		var err error
+		if allowed, err = readAllowances(*allow); err != nil {
+			_, _ = fmt.Fprintln(complaints, "summary:", err)
+			return 2
+		}
+	}
+
+	var runs []Run
+	for _, path := range flags.Args() {
+		runs = append(runs, Judge(path))
+	}
+	if !*together || !slices.ContainsFunc(runs, Run.ran) {
+		for i := range runs {
+			runs[i].needsTests()
+		}
+	}
+	if *noSkips {
+		forbidSkips(runs, allowed)
+	}
+	return report(out, runs, *table, *slowest)
 }
 
-// Results are the tests of some runs, by how they ended. A test with subtests is counted by its subtests alone.
-type Results struct {
-	Passed, Failed, Skipped int
-	// Skips has a line for each skipped test: its name and the reason.
-	Skips []string
-	// Failures has the names of failed tests and of packages that did not build.
-	Failures []string
+func report(out io.Writer, runs []Run, table bool, slowest int) int {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	var passed, failed, skipped int
+	for _, r := range runs {
+		passed, failed, skipped = passed+r.Passed, failed+len(r.Failures), skipped+len(r.Skips)
+		for _, skip := range r.Skips {
+			say("skipped: %s", skip)
+		}
+	}
+	for _, r := range runs {
+		for _, test := range r.Unsteady {
+			say("failed, then passed: %s", test)
+		}
+	}
+	for _, r := range runs {
+		for _, failure := range r.Failures {
+			say("failed: %s", failure)
+		}
+	}
+	if table {
+		say("")
+		columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+		_, _ = fmt.Fprintln(columns, "seconds\tpassed\tfailed\tskipped\t  suite")
+		for _, r := range runs {
+			_, _ = fmt.Fprintf(columns, "%.0f\t%d\t%d\t%d\t  %s\n", r.Took.Seconds(), r.Passed, len(r.Failures), len(r.Skips), r.Name)
+		}
+		_ = columns.Flush()
+	}
+	if slowest > 0 {
+		say("\nthe slowest tests, in seconds")
+		for _, test := range slowestOf(runs, slowest) {
+			say("%7.1f  %s", test.Seconds, test.Name)
+		}
+	}
+	if table || slowest > 0 {
+		say("")
+	}
+	say("%d passed, %d failed, %d skipped", passed, failed, skipped)
+	if failed > 0 {
+		return 1
+	}
+	return 0
 }
 
-func main() {
-	noSkips := flag.Bool("no-skips", false, "fail when a test was skipped")
-	flag.Parse()
-	results, err := readFiles(flag.Args())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "summary:", err)
-		os.Exit(2)
+func slowestOf(runs []Run, n int) []Timed {
+	var all []Timed
+	for _, r := range runs {
+		all = append(all, r.Timed...)
 	}
-	for _, skip := range results.Skips {
-		fmt.Println("skipped:", skip)
-	}
-	for _, failure := range results.Failures {
-		fmt.Println("failed:", failure)
-	}
-	fmt.Printf("%d passed, %d failed, %d skipped\n", results.Passed, results.Failed, results.Skipped)
-	if results.Failed > 0 || results.Passed == 0 || (*noSkips && results.Skipped > 0) {
-		os.Exit(1)
-	}
-}
-
-func readFiles(paths []string) (Results, error) {
-	var all Results
-	if len(paths) == 0 {
-		return all, errors.New("no file of test results was named")
-	}
-	for _, path := range paths {
-		file, err := os.Open(path)
-		if err != nil {
-			return all, fmt.Errorf("reading test results: %w", err)
+	slices.SortStableFunc(all, func(a, b Timed) int {
+		switch {
+		case a.Seconds > b.Seconds:
+			return -1
+		case a.Seconds < b.Seconds:
+			return 1
 		}
-		results, err := Read(file)
-		_ = file.Close()
-		if err != nil {
-			return all, fmt.Errorf("reading test results %s: %w", path, err)
-		}
-		all.Passed += results.Passed
-		all.Failed += results.Failed
-		all.Skipped += results.Skipped
-		all.Skips = append(all.Skips, results.Skips...)
-		all.Failures = append(all.Failures, results.Failures...)
-	}
-	return all, nil
-}
-
-// Read counts the tests of one run.
-func Read(from io.Reader) (Results, error) {
-	type name struct{ pkg, test string }
-	ended := map[name]string{}
-	output := map[name][]string{}
-	parents := map[name]bool{}
-	brokenPackages := map[string]bool{}
-	failedTests := map[string]bool{}
-	var order []name
-
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			continue // the toolchain puts plain lines between, such as those of a failed build
-		}
-		n := name{e.Package, e.Test}
-		switch e.Action {
-		case "output":
-			output[n] = append(output[n], e.Output)
-		case "pass", "fail", "skip":
-			if e.Test == "" {
-				if e.Action == "fail" {
-					brokenPackages[e.Package] = true
-				}
-				continue
-			}
-			if e.Action == "fail" {
-				failedTests[e.Package] = true
-			}
-			if _, seen := ended[n]; !seen {
-				order = append(order, n)
-			}
-			ended[n] = e.Action
-			if i := strings.LastIndex(e.Test, "/"); i > 0 {
-				parents[name{e.Package, e.Test[:i]}] = true
-			}
-		}
-	}
-	var results Results
-	for _, n := range order {
-		if parents[n] {
-			continue
-		}
-		full := n.pkg + " " + n.test
-		switch ended[n] {
-		case "pass":
-			results.Passed++
-		case "fail":
-			results.Failed++
-			results.Failures = append(results.Failures, full)
-		case "skip":
-			results.Skipped++
-			results.Skips = append(results.Skips, full+": "+reason(output[n]))
-		}
-	}
-	for pkg := range brokenPackages {
-		if !failedTests[pkg] { // it did not build, or ended outside a test
-			results.Failed++
-			results.Failures = append(results.Failures, pkg)
-		}
-	}
-	slices.Sort(results.Failures)
-	return results, lines.Err()
-}
-
-// reason is what a skipped test said, without the file and line before it.
-func reason(output []string) string {
-	for _, line := range output {
-		if _, said, found := strings.Cut(line, "SKIP: "); found && !strings.HasPrefix(strings.TrimSpace(line), "--- SKIP") {
-			return strings.TrimSpace(said)
-		}
-	}
-	for _, line := range output {
-		if _, said, found := strings.Cut(line, ".go:"); found {
-			return strings.TrimSpace(said)
-		}
-	}
-	return "no reason given"
+		return 0
+	})
+	return all[:min(n, len(all))]
 }

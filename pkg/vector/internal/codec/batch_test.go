@@ -76,9 +76,6 @@ func TestBatchReset(t *testing.T) {
 }
 
 func TestBatchAllocatesNextToNothing(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector's code allocates for itself")
-	}
 	c, err := Of[word]()
 	require.NoError(t, err)
 	docs := words(perBatch)
@@ -93,5 +90,9 @@ func TestBatchAllocatesNextToNothing(t *testing.T) {
 		_ = b.Upsert("words")
 	}
 	fill()
-	assert.LessOrEqual(t, testing.AllocsPerRun(10, fill), 2.0, "the request and its raw fields, for all %d documents", perBatch)
+	most := 2.0
+	if raceDetector {
+		most += perBatch // its code allocates once for each document
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(10, fill), most, "the request and its raw fields, for all %d documents", perBatch)
 }

@@ -1,0 +1,2 @@
+// Package zero has a test file without a test in it.
+package zero
