@@ -93,9 +93,9 @@ func (f File) Uses() []string {
 }
 
 // Expected are the permissions that a run has to use: what its suite says, what all suites say where it names none and runs every test, and
-// none where it runs only some tests. run and skip are the patterns that `go test` was given.
+// none where it runs only some tests. run and skip are the patterns that `go test` was given; "all" is no suite, but tests of any.
 func (f File) Expected(suite, run, skip string) ([]string, error) {
-	if suite == "" {
+	if suite == "" || suite == "all" {
 		var uses []string
 		if (run == "" || run == ".") && skip == "" {
 			for _, s := range f.Suites {

@@ -86,6 +86,7 @@ suites:
 		{name: "everything", run: ".", want: []string{"q: get pods", "q: delete pods"}},
 		{name: "everything_but_one_test", run: ".", skip: "TestA"},
 		{name: "some_tests_of_no_suite", run: "TestA"},
+		{name: "some_tests_of_any_suite", suite: "all", run: "TestA"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
