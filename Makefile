@@ -8,6 +8,12 @@ SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 export PATH := $(BIN):$(PATH)
 
+# Go is a module too. The toolchain line of go.mod names the patch release with the latest fixes of the standard library, which an older Go
+# fetches; GOTOOLCHAIN=local takes the Go that is installed.
+ifeq ($(origin GOTOOLCHAIN),undefined)
+export GOTOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
+endif
+
 # Every tool is built from a Go module at a fixed version; Go's checksum database vouches for its content.
 HELM_VERSION := v3.22.0
 KIND_VERSION := v0.33.0

@@ -2,6 +2,8 @@ module github.com/qdrant-shepherd/shepherd
 
 go 1.26.8
 
+toolchain go1.26.11
+
 require (
 	github.com/andybalholm/brotli v1.2.7
 	github.com/distribution/distribution/v3 v3.1.2
