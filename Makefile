@@ -22,6 +22,7 @@ GOTESTSUM_VERSION := v1.13.0
 ACTIONLINT_VERSION := v1.7.12
 # Go's vulnerability database of a day, which is a module too: a scan asks no server.
 VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
+VULNDB := $(BIN)/vulndb-$(VULNDB_VERSION)
 # What `helm template` and `helm lint` take for the cluster's version where there is none.
 KUBERNETES_VERSION := 1.36
 
@@ -31,16 +32,11 @@ RACE := $(if $(shell command -v $$(go env CC)),-race,)
 RUN ?= .
 FULL ?=
 KEEP ?=
-SUITE ?=
 OCI_REGISTRY ?=
 ARGS ?=
-VERSION ?=
-FUZZTIME ?= 60s
 # What values-kind.yaml and the tests name; no registry has it.
 SHEPHERD_IMAGE := docker.io/library/qdrant-shepherd:dev
 export FULL KEEP
-
-VULNDB := $(BIN)/vulndb-$(VULNDB_VERSION)
 
 # Test results of one layer, as JSON, for the summary.
 RESULTS := $(CURDIR)/artifacts/results
@@ -121,6 +117,7 @@ publish: package ## Push the chart to an OCI registry: OCI_REGISTRY=registry.exa
 
 ##@ Release
 
+VERSION ?=
 .PHONY: release-artifacts changelog-section registry-login
 release-artifacts: $(BIN)/.helm-$(HELM_VERSION) ## Put the archives of a release into dist/release: VERSION=v1.2.3, which must be the chart's version.
 	scripts/release.sh "$(VERSION)"
@@ -166,6 +163,12 @@ test-e2e: tools image ## Prove the chart on a kind cluster (RUN=pattern, FULL=1 
 	@$(call GOTESTSUM,e2e) -tags e2e -count=1 -parallel 3 -timeout $(if $(FULL),120m,80m) -run '$(RUN)' ./tests/e2e/... || true
 	@go run ./tools/summary $(RESULTS)/e2e.json
 
+.PHONY: bench
+bench: ## Measure a real server for half an hour into docs/benchmark.md; with ARGS="--tier quick" only into artifacts/bench (QDRANT_BIN, or Docker).
+	scripts/bench.sh --profile default,development,production --against all --out artifacts/bench $(or $(ARGS),--docs docs)
+
+FUZZTIME ?= 60s
+SUITE ?=
 .PHONY: fuzz images qdrant-binary e2e-matrix
 fuzz: ## Fuzz each target for FUZZTIME.
 	scripts/fuzz.sh "$(FUZZTIME)"
@@ -179,10 +182,6 @@ qdrant-binary: ## Take the server out of its image into bin/qdrant, for QDRANT_B
 e2e-matrix: ## Write the e2e suites as a workflow's output.
 	@names=$$(go run ./tools/suites names | awk '{ printf "%s\"%s\"", separator, $$1; separator = "," }'); \
 	printf 'names=[%s]\n' "$$names" >>"$${GITHUB_OUTPUT:-/dev/stdout}"
-
-.PHONY: bench
-bench: ## Measure a real server for half an hour into docs/benchmark.md; with ARGS="--tier quick" only into artifacts/bench (QDRANT_BIN, or Docker).
-	scripts/bench.sh --profile default,development,production --against all --out artifacts/bench $(or $(ARGS),--docs docs)
 
 ##@ Tools
 
