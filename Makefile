@@ -8,11 +8,21 @@ SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 export PATH := $(BIN):$(PATH)
 
+# Go is a module too. The toolchain line of go.mod names the patch release with the latest fixes of the standard library, which an older Go
+# fetches; GOTOOLCHAIN=local takes the Go that is installed.
+ifeq ($(origin GOTOOLCHAIN),undefined)
+export GOTOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
+endif
+
 # Every tool is built from a Go module at a fixed version; Go's checksum database vouches for its content.
 HELM_VERSION := v3.22.0
 KIND_VERSION := v0.33.0
 GOLANGCI_LINT_VERSION := v2.15.0
 GOTESTSUM_VERSION := v1.13.0
+ACTIONLINT_VERSION := v1.7.12
+# Go's vulnerability database of a day, which is a module too: a scan asks no server.
+VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
+VULNDB := $(BIN)/vulndb-$(VULNDB_VERSION)
 # What `helm template` and `helm lint` take for the cluster's version where there is none.
 KUBERNETES_VERSION := 1.36
 
@@ -73,7 +83,7 @@ compose-down: ## Stop it; the volumes stay.
 
 ##@ Develop
 
-.PHONY: kubernetes tools generate golden lint verify image package publish
+.PHONY: kubernetes tools generate golden lint vulncheck verify image package publish
 kubernetes: ## Compile the control plane of `make test` and of `make up` without Docker: once, some six minutes.
 	go run ./tools/localkube
 
@@ -86,16 +96,22 @@ golden: ## Render values/*.yaml anew into tests/render/testdata; review the diff
 	go vet ./tests/render
 	go test ./tests/render -run Golden -update || git diff --stat -- tests/render/testdata
 
-lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION) ## Check Go, the chart and the scripts.
+lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION) $(BIN)/.actionlint-$(ACTIONLINT_VERSION) $(VULNDB)/index/db.json ## Check Go, its modules, the chart, the scripts and the workflows.
 	golangci-lint run ./...
 	# A linter would type-check all of Kubernetes; the compiler has.
 	test -z "$$(gofmt -l tools/kubernetes)"
+	go run ./tools/vulncheck -db $(VULNDB) -tags e2e,compose,controlplane ./...
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-dev.yaml
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml --set shepherd.image.repository=qdrant-shepherd
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml -f values/values-kind.yaml
 	go run ./tools/suites check
-	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+	# The golden files have the chart's scripts; the start script without shepherd is another.
+	helm template q charts/qdrant --kube-version $(KUBERNETES_VERSION) --set shepherd.enabled=false,guard.enabled=false | go run ./tools/shell - scripts/*.sh .ci/run compose/*.yaml tests/render/testdata/*.yaml
+	actionlint .github/workflows/*.yaml
+
+vulncheck: $(VULNDB)/index/db.json ## Fail on a known vulnerability that the binaries or the client call; `make lint` looks at the versions of modules only.
+	go run ./tools/vulncheck -db $(VULNDB) -level symbol ./cmd/... ./pkg/...
 
 verify: ## Fail if something generated is out of date.
 	go run ./tools/gen -check
@@ -114,6 +130,19 @@ package: $(BIN)/.helm-$(HELM_VERSION) ## Pack the chart into dist/.
 
 publish: package ## Push the chart to an OCI registry: OCI_REGISTRY=registry.example.org/charts.
 	scripts/publish.sh "$(OCI_REGISTRY)"
+
+##@ Release
+
+VERSION ?=
+.PHONY: release-artifacts changelog-section registry-login
+release-artifacts: $(BIN)/.helm-$(HELM_VERSION) ## Put the archives of a release into dist/release: VERSION=v1.2.3, which must be the chart's version.
+	scripts/release.sh "$(VERSION)"
+
+changelog-section: ## Print what CHANGELOG.md says of a release: VERSION=v1.2.3.
+	@scripts/changelog.sh "$(VERSION)"
+
+registry-login: ## Log in to OCI_REGISTRY with REGISTRY_USER and REGISTRY_PASSWORD of the environment.
+	@printf '%s' "$${REGISTRY_PASSWORD:?}" | docker login --username "$${REGISTRY_USER:?}" --password-stdin "$${OCI_REGISTRY:?}"
 
 ##@ Test
 
@@ -168,6 +197,21 @@ test-e2e: $(if $(PACKAGES),$(gotestsum),tools image) ## Prove the chart on kind 
 bench: ## Measure a real server for half an hour into docs/benchmark.md; with ARGS="--tier quick" only into artifacts/bench (QDRANT_BIN, or Docker).
 	scripts/bench.sh --profile default,development,production --against all --out artifacts/bench $(or $(ARGS),--docs docs)
 
+FUZZTIME ?= 60s
+.PHONY: fuzz images qdrant-binary e2e-matrix
+fuzz: ## Fuzz each target for FUZZTIME.
+	scripts/fuzz.sh "$(FUZZTIME)"
+
+images: ## Pull the images that the compose and e2e suites need (E2E_QDRANT_IMAGE). Needs Docker.
+	scripts/images.sh
+
+qdrant-binary: ## Take the server out of its image into bin/qdrant, for QDRANT_BIN. Needs Docker.
+	scripts/qdrant-binary.sh $(BIN)/qdrant
+
+e2e-matrix: ## Write the e2e suites as a workflow's output.
+	@names=$$(go run ./tools/suites names | awk '{ printf "%s\"%s\"", separator, $$1; separator = "," }'); \
+	printf 'names=[%s]\n' "$$names" >>"$${GITHUB_OUTPUT:-/dev/stdout}"
+
 ##@ Tools
 
 $(BIN)/.helm-$(HELM_VERSION):
@@ -186,6 +230,16 @@ $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION):
 $(BIN)/.gotestsum-$(GOTESTSUM_VERSION):
 	GOBIN=$(BIN) go install -ldflags "-s -w" gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
 	touch $@
+
+$(BIN)/.actionlint-$(ACTIONLINT_VERSION):
+	GOBIN=$(BIN) go install -ldflags "-s -w" github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+	touch $@
+
+# The module holds a file for each vulnerability; govulncheck reads them by an index of modules.
+$(VULNDB)/index/db.json:
+	rm -rf $(BIN)/vulndb-*
+	GOBIN=$(BIN) go install -ldflags "-s -w" golang.org/x/vulndb/cmd/indexdb@$(VULNDB_VERSION)
+	indexdb -vulns "$$(go mod download -json golang.org/x/vulndb@$(VULNDB_VERSION) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/data/osv" -out $(VULNDB)
 
 # Its version follows go.mod, so it is built again when that changes.
 $(BIN)/kubectl: tools/kubectl/main.go go.mod

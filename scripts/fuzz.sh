@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# fuzz.sh DURATION: fuzzes each target of the module for that long, one after the other, also after one has failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+duration=${1:?name the time of each target}
+mapfile -t packages < <(grep --recursive --files-with-matches --include='*_test.go' '^func Fuzz' cmd internal pkg tests tools | xargs --no-run-if-empty dirname | sort --unique)
+[ "${#packages[@]}" -gt 0 ] || { echo "fuzz: there is no target" >&2; exit 1; }
+failed=() count=0
+for package in "${packages[@]}"; do
+  mapfile -t targets < <(go test -list '^Fuzz' "./$package" | grep '^Fuzz')
+  for target in "${targets[@]}"; do
+    echo "== $target in $package for $duration"
+    count=$((count + 1))
+    go test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" "./$package" || failed+=("$target in $package")
+  done
+done
+echo "$((count - ${#failed[@]})) passed, ${#failed[@]} failed"
+for target in "${failed[@]+"${failed[@]}"}"; do echo "failed: $target"; done
+[ "${#failed[@]}" -eq 0 ]
