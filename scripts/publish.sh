@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # publish.sh REGISTRY: pushes shepherd's image, and the chart with that image's repository and digest filled in. The tree names no registry and
 # stays as it is; what is pushed is put together in dist/publish.
-# HELM_PUSH_FLAGS=--plain-http for a registry without TLS; IMAGE_PUSH_FLAGS are further flags of tools/image.
+# HELM_PUSH_FLAGS=--plain-http for a registry without TLS; IMAGE_PUSH_FLAGS are further flags of tools/image:
+# -binary linux/amd64=FILE -binary linux/arm64=FILE push binaries that are built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 registry=${1:-}

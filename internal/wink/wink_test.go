@@ -1,16 +1,7 @@
 package wink
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"context"
-	"errors"
-	"io"
-	"math"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,14 +98,6 @@ func TestTheShuffleIsFixed(t *testing.T) {
 	}
 }
 
-func TestFrequentWordsComeInOrder(t *testing.T) {
-	t.Parallel()
-	base, queries := inOrder(5000, 3)
-	assert.Equal(t, []int{0, 1, 2}, base)
-	assert.Equal(t, 3, queries[0])
-	assert.Len(t, queries, Queries)
-}
-
 func TestNearestAgreesWithANaiveSearch(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -166,120 +149,6 @@ func naive(base [][]float32, query []float32, k int, keep func(int) bool) []int 
 	}
 	sort.SliceStable(rows, func(i, j int) bool { return products[rows[i]] > products[rows[j]] })
 	return rows[:min(k, len(rows))]
-}
-
-func TestRegistry(t *testing.T) {
-	t.Setenv("npm_config_registry", "")
-	t.Setenv("NPM_CONFIG_REGISTRY", "https://mirror.example/npm/")
-	assert.Equal(t, "https://mirror.example/npm", registry(t.Context()))
-
-	t.Setenv("NPM_CONFIG_REGISTRY", "")
-	t.Setenv("PATH", t.TempDir())
-	assert.Empty(t, registry(t.Context()), "without npm")
-
-	npm := filepath.Join(t.TempDir(), "npm")
-	require.NoError(t, os.WriteFile(npm, []byte("#!/bin/sh\necho https://of-npm.example/\n"), 0o755))
-	t.Setenv("PATH", filepath.Dir(npm))
-	assert.Equal(t, "https://of-npm.example", registry(t.Context()))
-}
-
-func TestADownloadWithAnotherDigestIsRefused(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/"+name+"/-/"+name+"-"+version+".tgz" {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write([]byte("something else"))
-	}))
-	t.Cleanup(server.Close)
-	cache := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", cache)
-	t.Setenv("HOME", cache)
-	t.Setenv(tarballVariable, "")
-	t.Setenv("npm_config_registry", server.URL)
-
-	_, err := Load(t.Context(), 10)
-
-	require.ErrorContains(t, err, "not "+digest)
-	require.ErrorContains(t, err, tarballVariable)
-	left, err := filepath.Glob(filepath.Join(cache, "*", "*"))
-	require.NoError(t, err)
-	assert.Empty(t, left, "nothing stays behind")
-
-	t.Setenv("npm_config_registry", server.URL+"/elsewhere")
-	_, err = Load(t.Context(), 10)
-	require.ErrorContains(t, err, "404")
-
-	t.Setenv(tarballVariable, filepath.Join(cache, "missing.tgz"))
-	_, err = Load(t.Context(), 10)
-	require.ErrorIs(t, err, os.ErrNotExist)
-}
-
-func TestADownloadHasAnEnd(t *testing.T) {
-	t.Parallel()
-	var kept bytes.Buffer
-	endless := strings.NewReader(strings.Repeat("x", 1000))
-	require.ErrorContains(t, verify(endless, &kept, 100), "more than 100 bytes")
-	assert.Less(t, kept.Len(), 110)
-	require.ErrorContains(t, verify(strings.NewReader(strings.Repeat("x", 100)), io.Discard, 100), "SHA-256")
-}
-
-func TestConvertingIsInterrupted(t *testing.T) {
-	t.Parallel()
-	tarball := filepath.Join(t.TempDir(), "words.tgz")
-	var content bytes.Buffer
-	packed := gzip.NewWriter(&content)
-	archive := tar.NewWriter(packed)
-	require.NoError(t, archive.WriteHeader(&tar.Header{Name: "package/" + name + ".json", Size: int64(len(document)), Mode: 0o600}))
-	_, err := archive.Write([]byte(document))
-	require.NoError(t, errors.Join(err, archive.Close(), packed.Close()))
-	require.NoError(t, os.WriteFile(tarball, content.Bytes(), 0o600))
-	to, err := os.Create(filepath.Join(t.TempDir(), "words.f32"))
-	require.NoError(t, err)
-	defer func() { _ = to.Close() }()
-
-	require.ErrorContains(t, convertTarball(t.Context(), tarball, to), "numbers instead of 102", "it is read to its vectors")
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, convertTarball(over, tarball, to), context.Canceled)
-}
-
-// TestLoad reads the real thing. It is skipped where that would mean a download,
-// so that a plain test run needs no registry for this package.
-func TestLoad(t *testing.T) {
-	t.Parallel()
-	offline, cancel := context.WithCancel(t.Context())
-	cancel()
-	data, err := Load(offline, 2000)
-	if errors.Is(err, context.Canceled) {
-		t.Skip("SKIP: the vectors are not in the cache; `go run ./tests/smoke -fetch` downloads them (118 MB)")
-	}
-	require.NoError(t, err)
-	assert.Equal(t, 2000, data.Base.Len())
-	assert.Equal(t, Queries, data.Queries.Len())
-	for i, vector := range data.Base.Vectors {
-		var sum float64
-		for _, x := range vector {
-			sum += float64(x) * float64(x)
-		}
-		require.InDelta(t, 1, math.Sqrt(sum), 1e-5, data.Base.Words[i])
-	}
-
-	frequent, err := LoadFrequent(t.Context(), 5000)
-	require.NoError(t, err)
-	require.Equal(t, "the", frequent.Base.Words[0])
-	king := slices.Index(frequent.Base.Words, "king")
-	require.Positive(t, king)
-	neighbours := Nearest(frequent.Base.Vectors, [][]float32{frequent.Base.Vectors[king]}, 4, nil)[0]
-	words := []string{}
-	for _, n := range neighbours {
-		words = append(words, frequent.Base.Words[n.Row])
-	}
-	assert.Equal(t, "king", words[0])
-	assert.Contains(t, words, "prince")
-
-	_, err = Load(t.Context(), 341_479)
-	require.EqualError(t, err, "loading 341479 words: there are 1 to 340479")
 }
 
 func BenchmarkNearest(b *testing.B) {

@@ -192,7 +192,7 @@ func TestUninstall(t *testing.T) {
 	c := requireCluster(t)
 	d := install(t, c)
 	const name = "kept"
-	words, err := wink.Load(t.Context(), 1000)
+	words, err := wink.Frequent(1000)
 	require.NoError(t, err)
 	db := d.connect(t, d.keys["api-key"])
 	require.NoError(t, workload.Create(t.Context(), db, workload.Words(name, 3, 2)))

@@ -48,7 +48,7 @@ type smoke struct {
 	target, rest, keyFile, collection string
 	words                             int
 	timeout                           time.Duration
-	fetch, standIn                    bool
+	standIn                           bool
 
 	out io.Writer
 }
@@ -61,10 +61,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&s.rest, "rest", "http://127.0.0.1:6333", "REST `URL` of the server")
 	flags.StringVar(&s.keyFile, "api-key-file", "", "`file` with the API key; without it $"+keyVariable+" is used, if set")
 	flags.StringVar(&s.collection, "collection", "smoke", "`name` of the collection to make; one of that name is replaced")
-	flags.IntVar(&s.words, "n", 5000, "`number` of words to load, the most frequent ones")
+	flags.IntVar(&s.words, "n", wink.MaxFrequent, fmt.Sprintf("`number` of words to load, the most frequent ones, at most %d", wink.MaxFrequent))
 	flags.DurationVar(&s.timeout, "timeout", 5*time.Minute, "`time` after which to give up")
 	flags.BoolVar(&s.standIn, "stand-in", false, "the server is pkg/qdranttest, which builds no index; say so")
-	flags.BoolVar(&s.fetch, "fetch", false, "only download the word vectors into the cache")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -88,10 +87,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func (s smoke) run(ctx context.Context) error {
-	if s.fetch {
-		_, err := wink.LoadFrequent(ctx, 1)
-		return err
-	}
 	key, err := s.key()
 	if err != nil {
 		return err
@@ -100,12 +95,7 @@ func (s smoke) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	data, err := wink.LoadFrequent(ctx, s.words)
-	language := "English"
-	if errors.Is(err, wink.ErrUnavailable) {
-		s.say("words", "made up, in clusters: %s", oneLine(err))
-		data, language, err = wink.MadeUp(s.words), "made-up", nil
-	}
+	data, err := wink.Frequent(s.words)
 	if err != nil {
 		return err
 	}
@@ -114,7 +104,7 @@ func (s smoke) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	if err := s.load(ctx, client, data.Base, language, peers); err != nil {
+	if err := s.load(ctx, client, data.Base, peers); err != nil {
 		return err
 	}
 	if err := s.search(ctx, client, data); err != nil {
@@ -166,7 +156,7 @@ func (s smoke) describeServer(ctx context.Context, client *rest.Client) (int, er
 
 // load makes the collection, with two replicas of each shard where there are
 // peers enough to lose one, and fills it.
-func (s smoke) load(ctx context.Context, client *qdrant.Client, words wink.Set, language string, peers int) error {
+func (s smoke) load(ctx context.Context, client *qdrant.Client, words wink.Set, peers int) error {
 	shards, replicas := uint32(1), uint32(1)
 	if peers >= 3 {
 		shards, replicas = uint32(peers), 2
@@ -185,8 +175,8 @@ func (s smoke) load(ctx context.Context, client *qdrant.Client, words wink.Set, 
 	if err != nil {
 		return err
 	}
-	s.say("written", "%d %s words, vectors of %d dimensions, in %s (%.0f a second), all acknowledged and counted",
-		loaded.Points, language, wink.Dim, short(loaded.Duration), loaded.PerSecond())
+	s.say("written", "%d English words, vectors of %d dimensions, in %s (%.0f a second), all acknowledged and counted",
+		loaded.Points, wink.Dim, short(loaded.Duration), loaded.PerSecond())
 	if s.standIn {
 		return nil // it looks at every vector
 	}
@@ -226,7 +216,7 @@ func (s smoke) search(ctx context.Context, client *qdrant.Client, data wink.Data
 func (s smoke) showNearest(ctx context.Context, client *qdrant.Client, words wink.Set) error {
 	const width, neighbours = 18, 4
 	if !slices.Contains(words.Words, "king") {
-		return nil // made-up words, or too few, mean nothing to a reader
+		return nil // too few words mean nothing to a reader
 	}
 	rows := []struct {
 		word, letter string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,12 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/servers"
 	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 )
+
+// patience is the time that one call may take, on a machine that is busy with other things too.
+const patience = "30m"
+
+// neighboursOfKing is a line of the table at the end.
+const neighboursOfKing = `(?m)^  king +prince 0\.\d\d +queen 0\.\d\d`
 
 func TestWrongCalls(t *testing.T) {
 	for _, test := range []struct {
@@ -36,7 +43,7 @@ func TestSmoke(t *testing.T) {
 	server := cluster.Servers[0]
 	keyFile := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte("sesame\n"), 0o600))
-	args := []string{"-target", server.GRPC(), "-rest", server.REST().URL(), "-n", "2000"}
+	args := []string{"-target", server.GRPC(), "-rest", server.REST().URL(), "-n", "2000", "-timeout", patience}
 
 	for range 2 { // the second time it replaces what the first has left
 		var out, errors strings.Builder
@@ -46,6 +53,7 @@ func TestSmoke(t *testing.T) {
 		assert.Contains(t, out.String(), "3 shards, 2 replicas each")
 		assert.Contains(t, out.String(), "2000 English words")
 		assert.Contains(t, out.String(), "every answer was right")
+		assert.Regexp(t, neighboursOfKing, out.String())
 	}
 
 	t.Run("with the key in the environment", func(t *testing.T) {
@@ -71,10 +79,16 @@ func TestSmoke(t *testing.T) {
 func TestSmokeOfTheStandIn(t *testing.T) {
 	t.Setenv("API_KEY", "sesame")
 	cluster := qdranttest.Start(t, 3, qdranttest.Options{APIKey: "sesame", ForgetCalls: true})
-	args := []string{"-stand-in", "-target", cluster.Server(0).GRPC(), "-rest", cluster.Server(0).URL(), "-n", "2000"}
+	args := []string{"-stand-in", "-target", cluster.Server(0).GRPC(), "-rest", cluster.Server(0).URL(), "-n", "2000", "-timeout", patience}
 	var out, errors strings.Builder
 	require.Equal(t, 0, run(t.Context(), args, &out, &errors), errors.String())
 	assert.Contains(t, out.String(), "a stand-in for Qdrant (pkg/qdranttest)")
 	assert.NotContains(t, out.String(), "indexed", "it has no index")
 	assert.Contains(t, out.String(), "every answer was right")
+	assert.Regexp(t, neighboursOfKing, out.String())
+	t.Run("too many words", func(t *testing.T) {
+		var errors strings.Builder
+		assert.Equal(t, 1, run(t.Context(), append(args, "-n", "5001"), io.Discard, &errors))
+		assert.Equal(t, "smoke: reading 5001 frequent words: there are 1 to 5000\n", errors.String())
+	})
 }

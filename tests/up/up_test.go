@@ -297,6 +297,7 @@ func TestUpWithTheStandIn(t *testing.T) {
 		assert.Regexp(t, pod+" +ready", first)
 	}
 	assert.Contains(t, first, "every answer was right")
+	assert.Regexp(t, `king +prince 0\.\d\d +queen 0\.\d\d`, first, "real words, with no network to fetch them from")
 	cluster, err := w.rest(t, 2).Cluster(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, cluster.Peers, 3)

@@ -1,10 +1,14 @@
 // Command gen writes what the chart's values.yaml says in its comments into values.schema.json and into the table of
 // the chart's README, and the examples of pkg/vector into that package's README. With -check it writes nothing and fails
 // when one of them is out of date. It runs at the root of the repository.
+//
+// With -words it makes the file of frequent words of internal/wink, and nothing else: that downloads the whole package,
+// and what comes out changes only with the package.
 package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +19,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/internal/gen/examples"
 	"github.com/qdrant-shepherd/shepherd/internal/gen/schema"
+	"github.com/qdrant-shepherd/shepherd/internal/wink"
 )
 
 func main() {
@@ -27,12 +32,20 @@ func run(args []string, stderr io.Writer) int {
 	check := flags.Bool("check", false, "write nothing; exit 1 when a file is out of date")
 	chart := flags.String("chart", filepath.Join("charts", "qdrant"), "directory of the chart")
 	client := flags.String("client", filepath.Join("pkg", "vector"), "directory of the client library")
+	words := flags.String("words", "", "only make this `file` of frequent words, from 118 MB that are downloaded")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	if flags.NArg() > 0 {
 		_, _ = fmt.Fprintf(stderr, "gen: unexpected argument %q\n", flags.Arg(0))
 		return 2
+	}
+	if *words != "" {
+		if err := writeWords(*words); err != nil {
+			_, _ = fmt.Fprintf(stderr, "gen: %v\n", err)
+			return 1
+		}
+		return 0
 	}
 	if err := errors.Join(generate(*chart, *check), copyExamples(*client, *check)); err != nil {
 		_, _ = fmt.Fprintf(stderr, "gen: %v\n", err)
@@ -89,6 +102,14 @@ func copyExamples(dir string, check bool) error {
 		return fmt.Errorf("filling %s into %s: %w", sourcePath, readmePath, err)
 	}
 	return update(readmePath, filled, check)
+}
+
+func writeWords(path string) error {
+	content, err := wink.MakeFrequent(context.Background())
+	if err != nil {
+		return fmt.Errorf("making %s: %w", path, err)
+	}
+	return update(path, content, false)
 }
 
 // update writes the file, or says that it would change it.

@@ -72,3 +72,18 @@ func TestRun(t *testing.T) {
 	code, _ = gen("stray")
 	assert.Equal(t, 2, code)
 }
+
+func TestFrequentWordsThatCannotBeMade(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("WINK_EMBEDDINGS_TGZ", filepath.Join(t.TempDir(), "missing.tgz"))
+	words := filepath.Join(t.TempDir(), "frequent.i8")
+	require.NoError(t, os.WriteFile(words, []byte("old"), 0o600))
+	var stderr bytes.Buffer
+
+	assert.Equal(t, 1, run([]string{"-words", words}, &stderr))
+
+	assert.Contains(t, stderr.String(), "gen: making "+words)
+	content, err := os.ReadFile(words)
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(content), "an error leaves the file as it was")
+}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -30,8 +31,9 @@ const module = "../.."
 // build runs the command as a person does and returns the digest it prints.
 func build(t *testing.T, args ...string) string {
 	t.Helper()
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), append([]string{"-module", module}, args...), &out))
+	var out, said bytes.Buffer
+	require.NoError(t, run(t.Context(), append([]string{"-module", module}, args...), &out, &said))
+	assert.Contains(t, said.String(), "compiling shepherd for linux/"+runtime.GOARCH)
 	return strings.TrimSpace(out.String())
 }
 
@@ -54,8 +56,10 @@ func TestTheSameSourcesGiveTheSameImage(t *testing.T) {
 	t.Run("runs as nobody in particular", func(t *testing.T) { checkConfig(t, image) })
 }
 
-func checkFiles(t *testing.T, image v1.Image) {
-	files, size := map[string][]byte{}, 0
+// filesOf reads the files of an image.
+func filesOf(t *testing.T, image v1.Image) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
 	reader := tar.NewReader(mutate.Extract(image))
 	for {
 		header, err := reader.Next()
@@ -71,10 +75,14 @@ func checkFiles(t *testing.T, image v1.Image) {
 		content, err := io.ReadAll(reader)
 		require.NoError(t, err)
 		files[header.Name] = content
-		size += len(content)
 	}
+	return files
+}
+
+func checkFiles(t *testing.T, image v1.Image) {
+	files := filesOf(t, image)
 	require.Len(t, files, 2)
-	assert.Less(t, size, largest)
+	assert.Less(t, len(files["etc/ssl/certs/ca-certificates.crt"])+len(files["shepherd"]), largest)
 
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM(files["etc/ssl/certs/ca-certificates.crt"]))
@@ -127,6 +135,72 @@ func TestAnIndexNamesEachPlatform(t *testing.T) {
 	}
 }
 
+// program writes the smallest file that is a program for a processor; one that is not static asks for a loader.
+func program(t *testing.T, machine elf.Machine, static bool) string {
+	t.Helper()
+	header := elf.Header64{
+		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Type:    uint16(elf.ET_EXEC),
+		Machine: uint16(machine),
+		Version: uint32(elf.EV_CURRENT),
+		Ehsize:  uint16(binary.Size(elf.Header64{})),
+	}
+	var content bytes.Buffer
+	if !static {
+		header.Phoff, header.Phentsize, header.Phnum = uint64(header.Ehsize), uint16(binary.Size(elf.Prog64{})), 1
+	}
+	require.NoError(t, binary.Write(&content, binary.LittleEndian, header))
+	if !static {
+		require.NoError(t, binary.Write(&content, binary.LittleEndian, elf.Prog64{Type: uint32(elf.PT_INTERP)}))
+	}
+	path := filepath.Join(t.TempDir(), machine.String())
+	require.NoError(t, os.WriteFile(path, content.Bytes(), 0o600))
+	return path
+}
+
+// TestBinariesThatAreBuiltAlready: the module is an empty directory, so that nothing could be compiled.
+func TestBinariesThatAreBuiltAlready(t *testing.T) {
+	t.Parallel()
+	empty, file := t.TempDir(), filepath.Join(t.TempDir(), "image.tar")
+	amd, arm := program(t, elf.EM_X86_64, true), program(t, elf.EM_AARCH64, true)
+	dynamic := program(t, elf.EM_X86_64, false)
+
+	var both, said bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-module", empty, "-platform", "linux/amd64,linux/arm64", "-binary", "linux/amd64=" + amd, "-binary", "linux/arm64=" + arm}, &both, &said))
+	assert.Regexp(t, "^sha256:[0-9a-f]{64}\n$", both.String())
+	assert.Empty(t, said.String(), "nothing is compiled")
+	var one bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-module", empty, "-platform", "linux/arm64", "-binary", "linux/arm64=" + arm, "-tarball", file}, &one, &said))
+	image, err := tarball.ImageFromPath(file, nil)
+	require.NoError(t, err)
+	config, err := image.ConfigFile()
+	require.NoError(t, err)
+	assert.Equal(t, "arm64", config.Architecture)
+	want, err := os.ReadFile(arm)
+	require.NoError(t, err)
+	assert.Equal(t, want, filesOf(t, image)["shepherd"])
+
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a_binary_for_another_processor":     {[]string{"-platform", "linux/amd64", "-binary", "linux/amd64=" + arm}, "is a program for EM_AARCH64"},
+		"a_binary_that_is_not_static":        {[]string{"-platform", "linux/amd64", "-binary", "linux/amd64=" + dynamic}, "is not static"},
+		"a_platform_that_cannot_be_checked":  {[]string{"-platform", "linux/riscv64", "-binary", "linux/riscv64=" + amd}, "is a program for EM_X86_64"},
+		"a_file_that_is_no_program":          {[]string{"-platform", "linux/amd64", "-binary", "linux/amd64=main.go"}, "main.go: bad magic number"},
+		"a_missing_file":                     {[]string{"-platform", "linux/amd64", "-binary", "linux/amd64=" + amd + ".gone"}, "reading the binary for linux/amd64: open"},
+		"a_platform_that_nothing_asks_for":   {[]string{"-platform", "linux/amd64", "-binary", "linux/amd64=" + amd, "-binary", "linux/arm64=" + arm}, "-platform does not name"},
+		"two_binaries_for_one_platform":      {[]string{"-binary", "linux/amd64=" + amd, "-binary", "linux/amd64=" + arm}, "linux/amd64 has two binaries"},
+		"a_binary_without_a_platform":        {[]string{"-binary", amd}, "it must be PLATFORM=FILE"},
+		"a_binary_for_a_platform_of_nothing": {[]string{"-binary", "a/b/c/d=" + amd}, "reading platform"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, run(t.Context(), append([]string{"-module", empty}, test.args...), io.Discard, io.Discard), test.want)
+		})
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -139,7 +213,7 @@ func TestMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.ErrorContains(t, run(t.Context(), test.args, io.Discard), test.want)
+			require.ErrorContains(t, run(t.Context(), test.args, io.Discard, io.Discard), test.want)
 		})
 	}
 }

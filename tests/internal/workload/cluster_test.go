@@ -21,9 +21,8 @@ import (
 func TestEachStepOnACluster(t *testing.T) {
 	t.Parallel()
 	c := servers.Start(t, 3, servers.Options{APIKey: "sesame"})
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	data, err := wink.LoadFrequent(ctx, 5000)
+	ctx := t.Context()
+	data, err := wink.Frequent(5000)
 	require.NoError(t, err)
 	queries := data.Queries.Vectors[:50]
 	client, err := workload.Connect(c.Servers[1].GRPC(), "sesame")
