@@ -24,7 +24,7 @@ ACTIONLINT_VERSION := v1.7.12
 VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
 VULNDB := $(BIN)/vulndb-$(VULNDB_VERSION)
 # What `helm template` and `helm lint` take for the cluster's version where there is none.
-KUBERNETES_VERSION := 1.36
+KUBERNETES_VERSION := 1.37
 
 # The race detector makes the tests several times slower: it is on with RACE=1 and in CI. It needs a C compiler, which a machine with Go
 # may lack.
@@ -87,7 +87,7 @@ compose-down: ## Stop it; the volumes stay.
 kubernetes: ## Compile the control plane of `make test` and of `make up` without Docker: once, some six minutes.
 	go run ./tools/localkube
 
-tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl ## Build the pinned tools into bin/.
+tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl $(BIN)/helm4 ## Build the pinned tools into bin/.
 
 generate: ## Make the chart's schema and values table from values.yaml, and put the examples into pkg/vector's README.
 	go run ./tools/gen
@@ -244,3 +244,7 @@ $(VULNDB)/index/db.json:
 # Its version follows go.mod, so it is built again when that changes.
 $(BIN)/kubectl: tools/kubectl/main.go go.mod
 	go build -ldflags "-s -w" -o $@ ./tools/kubectl
+
+# Its version is that of go.mod, too. Unlike Helm 3 it knows the Kubernetes version of the client-go that it is built with.
+$(BIN)/helm4: go.mod
+	go build -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$$(go list -m -f '{{.Version}}' helm.sh/helm/v4)" -o $@ helm.sh/helm/v4/cmd/helm

@@ -170,12 +170,15 @@ func (d *deployment) revision(t *testing.T, number int) *release.Release {
 	return found
 }
 
-// scale is what `kubectl scale` and the autoscaler do.
+// autoscalerManager is the manager of fields that the autoscaler writes as.
+const autoscalerManager = "kube-controller-manager"
+
+// scale is what the autoscaler does, and `kubectl scale` under another manager.
 func (d *deployment) scale(t *testing.T, replicas int32) {
 	t.Helper()
 	_, err := suite.AppsV1().StatefulSets(d.namespace).UpdateScale(t.Context(), d.fullname(), &autoscalingv1.Scale{
 		ObjectMeta: metav1.ObjectMeta{Name: d.fullname(), Namespace: d.namespace}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas},
-	}, metav1.UpdateOptions{})
+	}, metav1.UpdateOptions{FieldManager: autoscalerManager})
 	require.NoError(t, err)
 }
 

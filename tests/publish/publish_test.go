@@ -66,7 +66,7 @@ func TestPublish(t *testing.T) {
 	assert.Equal(t, before, values(), "the tree names no registry")
 
 	template := func(args ...string) string {
-		out, err := run("helm", append([]string{"template", "q", "--kube-version", "1.36"}, args...)...)
+		out, err := run("helm", append([]string{"template", "q", "--kube-version", "1.37"}, args...)...)
 		require.NoError(t, err, out)
 		return out
 	}
@@ -83,7 +83,7 @@ func TestPublish(t *testing.T) {
 		template("-f", production, "--set", "shepherd.image.repository="+repository, "--set", "shepherd.image.digest="+image[1], "charts/qdrant"),
 		"with it, as the tree does with that image")
 
-	out, err = run("helm", "template", "q", "--kube-version", "1.36", "-f", production, "charts/qdrant")
+	out, err = run("helm", "template", "q", "--kube-version", "1.37", "-f", production, "charts/qdrant")
 	require.Error(t, err, "from a clone there is no image")
 	assert.Contains(t, out, "shepherd.image.repository: ")
 }

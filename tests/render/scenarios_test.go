@@ -3,7 +3,9 @@ package render
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,6 +41,12 @@ func scenarios(t *testing.T) []scenario {
 		all = append(all, scenario{name: strings.TrimSuffix(filepath.Base(input), ".in.yaml"), values: string(values)})
 	}
 	return all
+}
+
+// allScenarios are the golden cases and everything at once.
+func allScenarios(t *testing.T) []scenario {
+	t.Helper()
+	return append(scenarios(t), scenario{name: "everything", values: everything})
 }
 
 // What each scenario renders, for people to review.
@@ -77,9 +85,7 @@ func normal(t *testing.T, text string) string {
 
 func TestSameValuesRenderTheSameBytes(t *testing.T) {
 	t.Parallel()
-	cases := scenarios(t)
-	cases = append(cases, scenario{name: "everything", values: everything})
-	for _, s := range cases {
+	for _, s := range allScenarios(t) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			first, err := chart.Files(t, s.values, s.options...)
@@ -97,12 +103,13 @@ func TestSameValuesRenderTheSameBytes(t *testing.T) {
 	}
 }
 
+// Every scenario renders the same on every Kubernetes that the chart supports: a difference between two minors would stand here, in a table.
 func TestKubernetesVersions(t *testing.T) {
 	t.Parallel()
-	for _, s := range scenarios(t) {
+	for _, s := range allScenarios(t) {
 		newest, err := chart.Files(t, s.values, s.options...)
 		require.NoError(t, err)
-		for _, version := range []string{chart.Oldest, chart.Newest, "1.33", "1.30.0-gke.100"} {
+		for _, version := range slices.Concat(chart.KubeVersions, []string{"1.30.0-gke.100"}) {
 			t.Run(s.name+"_on_"+version, func(t *testing.T) {
 				t.Parallel()
 				options := slices.Concat(s.options, []chart.Option{chart.KubeVersion(version)})
@@ -116,6 +123,38 @@ func TestKubernetesVersions(t *testing.T) {
 	refuses(t, map[string]refusal{
 		"1.29": {options: []chart.Option{chart.KubeVersion("1.29")}, want: []string{"incompatible with Kubernetes v1.29"}},
 	})
+}
+
+// The range of supported versions is said in several places, each for its reader; all say the same.
+func TestSupportedKubernetesVersionsAgree(t *testing.T) {
+	t.Parallel()
+	oldest, newest := minor(t, chart.Oldest), minor(t, chart.Newest)
+	require.Len(t, chart.KubeVersions, newest-oldest+1)
+	for i, version := range chart.KubeVersions {
+		assert.Equal(t, oldest+i, minor(t, version), "%s", chart.KubeVersions)
+	}
+	assert.Equal(t, ">= "+chart.Oldest+".0-0", chart.Loaded(t).Metadata.KubeVersion, "kubeVersion of Chart.yaml")
+	for file, pattern := range map[string]string{
+		"Makefile": `(?m)^KUBERNETES_VERSION := (.*)$`,
+		// The types that everything rendered is decoded into.
+		"go.mod": `(?m)^\tk8s\.io/api v(0\.\d+)\.\d+$`,
+	} {
+		text, err := os.ReadFile(filepath.Join(chart.Root(), file))
+		require.NoError(t, err)
+		match := regexp.MustCompile(pattern).FindSubmatch(text)
+		require.NotNil(t, match, file)
+		assert.Equal(t, newest, minor(t, string(match[1])), "the newest Kubernetes in %s", file)
+	}
+}
+
+// minor is the 37 of 1.37, and of 0.37, as Kubernetes numbers its Go modules.
+func minor(t *testing.T, version string) int {
+	t.Helper()
+	_, after, found := strings.Cut(version, ".")
+	require.True(t, found, version)
+	number, err := strconv.Atoi(after)
+	require.NoError(t, err)
+	return number
 }
 
 // As `helm lint --strict` does: a warning is an error.

@@ -141,27 +141,29 @@ func TestConfigMayHoldAnythingElse(t *testing.T) {
 	})
 }
 
-// What looks odd and is allowed, because a person may mean it.
+// odd are values that look odd and are allowed, because a person may mean it.
+var odd = map[string]string{
+	"a release at 0":                          `replicas: 0`,
+	"a release at 0 that had five peers":      `{replicas: 0, collection: {replicationFactor: 3, writeConsistencyFactor: 2}, pdb: {maxUnavailable: 2}}`,
+	"a load balancer, the key from elsewhere": `{extraEnv: [{name: QDRANT__SERVICE__API_KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}], loadBalancer: {enabled: true, sourceRanges: [0.0.0.0/0]}}`,
+	"an autoscaled release at 0":              `{replicas: 0, autoscaling: {enabled: true}}`,
+	"limits of a mode that is known off":      `strictMode: {enabled: false, maxQueryLimit: 10}`,
+	"two peers":                               `replicas: 2`,
+	"a budget of none":                        `pdb: {maxUnavailable: 0}`,
+	"as many copies as peers":                 `collection: {replicationFactor: 3, writeConsistencyFactor: 3}`,
+	"just enough time to stop":                `{terminationGracePeriodSeconds: 30, preStopSeconds: 10}`,
+	"metrics with a prefix, and no alerts":    `metrics: {prefix: q_}`,
+	"a wait that just fits":                   `{terminationGracePeriodSeconds: 1870, shepherd: {enabled: true, image: {repository: r}}}`,
+	"made keys and no shepherd":               `{auth: {generate: true}, shepherd: {image: {repository: r}}}`,
+	"peers' keys that are made":               `{auth: {generate: true, enforceInternal: true}, shepherd: {image: {repository: r}}}`,
+	"a shepherd of one peer":                  `{replicas: 1, shepherd: {enabled: true, image: {repository: r}}}`,
+	"a wait that nobody keeps":                `{rollout: {maxWait: 9h}}`,
+	"one single node":                         `{replicas: 1, cluster: {enabled: false}}`,
+}
+
 func TestOddValuesThatAreAllowed(t *testing.T) {
 	t.Parallel()
-	each(t, map[string]string{
-		"a release at 0":                          `replicas: 0`,
-		"a release at 0 that had five peers":      `{replicas: 0, collection: {replicationFactor: 3, writeConsistencyFactor: 2}, pdb: {maxUnavailable: 2}}`,
-		"a load balancer, the key from elsewhere": `{extraEnv: [{name: QDRANT__SERVICE__API_KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}], loadBalancer: {enabled: true, sourceRanges: [0.0.0.0/0]}}`,
-		"an autoscaled release at 0":              `{replicas: 0, autoscaling: {enabled: true}}`,
-		"limits of a mode that is known off":      `strictMode: {enabled: false, maxQueryLimit: 10}`,
-		"two peers":                               `replicas: 2`,
-		"a budget of none":                        `pdb: {maxUnavailable: 0}`,
-		"as many copies as peers":                 `collection: {replicationFactor: 3, writeConsistencyFactor: 3}`,
-		"just enough time to stop":                `{terminationGracePeriodSeconds: 30, preStopSeconds: 10}`,
-		"metrics with a prefix, and no alerts":    `metrics: {prefix: q_}`,
-		"a wait that just fits":                   `{terminationGracePeriodSeconds: 1870, shepherd: {enabled: true, image: {repository: r}}}`,
-		"made keys and no shepherd":               `{auth: {generate: true}, shepherd: {image: {repository: r}}}`,
-		"peers' keys that are made":               `{auth: {generate: true, enforceInternal: true}, shepherd: {image: {repository: r}}}`,
-		"a shepherd of one peer":                  `{replicas: 1, shepherd: {enabled: true, image: {repository: r}}}`,
-		"a wait that nobody keeps":                `{rollout: {maxWait: 9h}}`,
-		"one single node":                         `{replicas: 1, cluster: {enabled: false}}`,
-	}, func(t *testing.T, values string) {
+	each(t, odd, func(t *testing.T, values string) {
 		chart.Render(t, values)
 	})
 }

@@ -30,10 +30,13 @@ const (
 	// Fullname is the name of its objects.
 	Fullname = "q-qdrant"
 	// Newest is the newest Kubernetes that the chart supports.
-	Newest = "1.36"
+	Newest = "1.37"
 	// Oldest is the oldest.
 	Oldest = "1.30"
 )
+
+// KubeVersions are the minor versions of Kubernetes that the chart supports, oldest first.
+var KubeVersions = []string{Oldest, "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", Newest}
 
 // published is what the values of a published chart say and those of a clone do not: where shepherd's image is.
 const published = `shepherd: {image: {repository: registry.example.org/charts/qdrant-shepherd, digest: "sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"}}`
@@ -121,11 +124,12 @@ func Render(t testing.TB, values string, options ...Option) Objects {
 	return objects
 }
 
-// RenderErr renders the chart and returns the error that it must end in.
+// RenderErr renders the chart and returns the error that it must end in, with Helm 3 and with Helm 4.
 func RenderErr(t testing.TB, values string, options ...Option) error {
 	t.Helper()
 	_, err := Files(t, values, options...)
 	require.Error(t, err, "the chart accepts values:\n%s", values)
+	refusedAlike(t, err, values, options)
 	return err
 }
 
@@ -141,7 +145,7 @@ func Files(t testing.TB, values string, options ...Option) (map[string]string, e
 	capabilities.KubeVersion = *version
 	// Helm itself checks this at the beginning of an installation, outside of what is exported.
 	if !chartutil.IsCompatibleRange(loaded.Metadata.KubeVersion, version.String()) {
-		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", loaded.Metadata.KubeVersion, version)
+		return nil, incompatible(loaded.Metadata.KubeVersion, version)
 	}
 
 	release := chartutil.ReleaseOptions{Name: r.release, Namespace: r.namespace, Revision: 1, IsInstall: !r.upgrade, IsUpgrade: r.upgrade}
@@ -160,11 +164,21 @@ func Files(t testing.TB, values string, options ...Option) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
+	return short(loaded.Name(), files), nil
+}
+
+// incompatible is what Helm says of a cluster that the chart does not support.
+func incompatible(required string, version fmt.Stringer) error {
+	return fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", required, version)
+}
+
+// short takes the chart's name from the paths of its templates.
+func short(name string, files map[string]string) map[string]string {
 	short := make(map[string]string, len(files))
 	for path, text := range files {
-		short[strings.TrimPrefix(path, loaded.Name()+"/")] = text
+		short[strings.TrimPrefix(path, name+"/")] = text
 	}
-	return short, nil
+	return short
 }
 
 // Values reads values as the helm command does: files of values/ first, then the given text.

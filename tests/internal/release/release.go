@@ -1,5 +1,6 @@
-// Package release drives Helm for the end-to-end tests: the helm binary, through terratest, against the suite's own
-// cluster. Tests see Release and Values only.
+// Package release drives Helm for the end-to-end tests: the helm command, through terratest, against the suite's own
+// cluster. Tests see Release and Values only. HELM names another command than helm: helm4, or an
+// absolute path.
 //
 // Nothing waits for pods inside helm (no --wait): what "ready" means is the tests' own to say, see Release.WaitReady.
 // terratest would log every command with its output; values may hold secrets, so it is told to log nothing, and each
@@ -7,12 +8,14 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +24,7 @@ import (
 	"github.com/gruntwork-io/terratest/modules/helm"
 	"github.com/gruntwork-io/terratest/modules/k8s"
 	"github.com/gruntwork-io/terratest/modules/logger"
+	"github.com/gruntwork-io/terratest/modules/shell"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
@@ -30,6 +34,18 @@ import (
 
 // Chart is the path of the project's chart, from the root of the repository.
 const Chart = "charts/qdrant"
+
+// The commands that `make tools` builds, by the major version of Helm.
+const (
+	Helm3 = "helm"
+	Helm4 = "helm4"
+)
+
+// Variable is the environment variable that names the command of releases, on PATH or by its path.
+const Variable = "HELM"
+
+// Command is the command that a release uses unless Using says otherwise.
+func Command() string { return cmp.Or(os.Getenv(Variable), Helm3) }
 
 // Values is what a release is installed or upgraded with: files first, then documents, each over those before it.
 type Values struct {
@@ -44,24 +60,30 @@ type Release struct {
 	Namespace string
 
 	cluster *cluster.Cluster
+	command string
 	home    string // helm's own files, so that nothing of the person's is read or written
 }
 
-// Require puts the repository's bin/ first on PATH and says what to do when there is no helm.
-func Require() error {
+// Require puts the repository's bin/ first on PATH and says what to do when one of the commands is missing; without any it is Command.
+func Require(commands ...string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
 	bin := filepath.Join(root, "bin")
 	if path := os.Getenv("PATH"); !strings.HasPrefix(path, bin+string(filepath.ListSeparator)) {
-		// terratest runs whichever "helm" is found on PATH; the pinned one must be it.
+		// Whichever command is found on PATH is run; the pinned one must be it.
 		if err := os.Setenv("PATH", bin+string(filepath.ListSeparator)+path); err != nil {
 			return fmt.Errorf("putting %s on PATH: %w", bin, err)
 		}
 	}
-	if _, err := exec.LookPath("helm"); err != nil {
-		return errors.New("helm is neither in bin/ nor on PATH; run: make tools")
+	if len(commands) == 0 {
+		commands = []string{Command()}
+	}
+	for _, command := range commands {
+		if _, err := exec.LookPath(command); err != nil {
+			return fmt.Errorf("%s is neither in bin/ nor on PATH; run: make tools", command)
+		}
 	}
 	return nil
 }
@@ -90,7 +112,18 @@ func New(t testing.TB, c *cluster.Cluster, namespace, name string) *Release {
 	if err := Require(); err != nil {
 		t.Fatal(err)
 	}
-	return &Release{Name: name, Namespace: namespace, cluster: c, home: t.TempDir()}
+	return &Release{Name: name, Namespace: namespace, cluster: c, command: Command(), home: t.TempDir()}
+}
+
+// Using is the same release in the hands of another helm command.
+func (r *Release) Using(t testing.TB, command string) *Release {
+	t.Helper()
+	if err := Require(command); err != nil {
+		t.Fatal(err)
+	}
+	other := *r
+	other.command = command
+	return &other
 }
 
 // Install is New and Release.Install in one.
@@ -127,11 +160,8 @@ func (r *Release) InstallE(t testing.TB, chart string, values Values) error {
 	if err != nil {
 		return err
 	}
-	return r.timed(t, "install "+chart, func(ctx context.Context) error {
-		options := r.options()
-		options.ExtraArgs = map[string][]string{"install": append(args, "--timeout", timeouts.Helm.String())}
-		return helm.InstallContextE(t, ctx, options, fromRoot(chart), r.Name)
-	})
+	_, err = r.run(t, "install "+chart, "install", append(args, "--timeout", timeouts.Helm.String(), r.Name, fromRoot(chart))...)
+	return err
 }
 
 // Upgrade upgrades the release and fails the test if that fails. It never installs: a release that is not there is an error.
@@ -151,6 +181,22 @@ func (r *Release) UpgradeE(t testing.TB, chart string, values Values) error {
 	}
 	// Not helm.UpgradeContextE: it adds --install, and a test that lost its release would go on with a new one.
 	_, err = r.run(t, "upgrade "+chart, "upgrade", append(args, "--timeout", timeouts.Helm.String(), r.Name, fromRoot(chart))...)
+	return err
+}
+
+// Rollback goes back to a revision and fails the test if that fails; 0 is the one before the last.
+func (r *Release) Rollback(t testing.TB, revision int, args ...string) {
+	t.Helper()
+	if err := r.RollbackE(t, revision, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// RollbackE is Rollback with the error.
+func (r *Release) RollbackE(t testing.TB, revision int, args ...string) error {
+	t.Helper()
+	args = append(args, "--timeout", timeouts.Helm.String(), r.Name, strconv.Itoa(revision))
+	_, err := r.run(t, fmt.Sprintf("rollback to %d", revision), "rollback", args...)
 	return err
 }
 
@@ -227,7 +273,9 @@ func (r *Release) run(t testing.TB, what, command string, args ...string) (strin
 	t.Helper()
 	var out string
 	err := r.timed(t, what, func(ctx context.Context) (err error) {
-		out, err = helm.RunHelmCommandAndGetOutputContextE(t, ctx, r.options(), command, args...)
+		prepared := helm.PrepareHelmCommand(r.options(), command, args...)
+		prepared.Command = r.command // terratest knows the name helm only
+		out, err = shell.RunCommandContextAndGetOutputE(t, ctx, prepared)
 		return err
 	})
 	return out, err
@@ -241,9 +289,9 @@ func (r *Release) timed(t testing.TB, what string, run func(ctx context.Context)
 	defer cancel()
 	begin := time.Now()
 	err := run(ctx)
-	t.Logf("helm %s (release %s, namespace %s): %.1f s", what, r.Name, r.Namespace, time.Since(begin).Seconds())
+	t.Logf("%s %s (release %s, namespace %s): %.1f s", filepath.Base(r.command), what, r.Name, r.Namespace, time.Since(begin).Seconds())
 	if err != nil {
-		return fmt.Errorf("helm %s of release %s: %w", what, r.Name, err)
+		return fmt.Errorf("%s %s of release %s: %w", filepath.Base(r.command), what, r.Name, err)
 	}
 	return nil
 }
