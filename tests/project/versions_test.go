@@ -28,6 +28,7 @@ func TestSupportedVersions(t *testing.T) {
 		oldest, newest := minor(t, nodes[0]), minor(t, nodes[1])
 		assert.Equal(t, oldest+" to "+newest, supported["Kubernetes"])
 		assert.Equal(t, chart.Oldest, oldest, "the oldest that the chart is rendered for")
+		assert.Equal(t, chart.Newest, newest, "the newest that the chart is rendered for")
 		assert.Contains(t, read(t, "charts/qdrant/Chart.yaml"), `kubeVersion: ">= `+oldest+`.0-0"`)
 		assert.Equal(t, defaults.Image, nodes[1], "the newest is what kind of go.mod starts by itself, for all suites")
 	})
