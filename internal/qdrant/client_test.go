@@ -98,7 +98,7 @@ func TestCollectionCluster(t *testing.T) {
 	assert.Equal(t, map[qdrant.ShardID]int{0: 1, 1: 1}, cluster.ActiveReplicas())
 }
 
-func TestAllActive(t *testing.T) {
+func TestActiveOn(t *testing.T) {
 	t.Parallel()
 	replica := func(shard qdrant.ShardID, peer qdrant.PeerID, state qdrant.ReplicaState) qdrant.Replica {
 		return qdrant.Replica{Shard: shard, Peer: peer, State: state}
@@ -119,7 +119,7 @@ func TestAllActive(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			err := test.view.AllActive(2)
+			err := test.view.ActiveOn(2)
 			if test.wantErr == "" {
 				require.NoError(t, err)
 				return

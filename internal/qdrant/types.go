@@ -238,10 +238,10 @@ func (c CollectionCluster) ActiveReplicas() map[ShardID]int {
 	return counts
 }
 
-// AllActive returns nil if the peer sees every shard of the collection Active on
+// ActiveOn returns nil if the peer sees every shard of the collection Active on
 // exactly that many peers and no transfer under way, and else what is not so. A
 // shard that the peer does not list at all counts as missing.
-func (c CollectionCluster) AllActive(replicas int) error {
+func (c CollectionCluster) ActiveOn(replicas int) error {
 	if len(c.Transfers) > 0 {
 		return fmt.Errorf("transfers under way: %+v", c.Transfers)
 	}

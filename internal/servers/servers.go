@@ -158,7 +158,7 @@ func (c *Cluster) AwaitActive(ctx context.Context, collection string, replicas i
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
 			}
-			if err := view.AllActive(replicas); err != nil {
+			if err := view.ActiveOn(replicas); err != nil {
 				return fmt.Errorf("as %s sees it, %w", s.Name, err)
 			}
 		}
