@@ -194,6 +194,27 @@ func TestPodState(t *testing.T) {
 	assert.Equal(t, "q-1 Pending, qdrant CrashLoopBackOff, qdrant restarted 2 times, last exit 101 (Error)", PodState(waiting))
 }
 
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	ended := func(statuses ...corev1.ContainerStatus) *corev1.Pod {
+		pod := pod("probe-1")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", ContainerStatuses: statuses}
+		return pod
+	}
+	terminated := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3}}
+	code, err := exitCode(ended(corev1.ContainerStatus{Name: Container, State: terminated}))
+	require.NoError(t, err)
+	assert.Equal(t, 3, code)
+	for name, pod := range map[string]*corev1.Pod{
+		"no_container_has_a_status": ended(),
+		"it_never_ran":              ended(corev1.ContainerStatus{Name: Container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}}),
+		"another_container_ended":   ended(corev1.ContainerStatus{Name: "beside", State: terminated}),
+	} {
+		_, err := exitCode(pod)
+		require.ErrorContains(t, err, "pod n/probe-1 ended without an exit code: Evicted", name)
+	}
+}
+
 func TestReached(t *testing.T) {
 	t.Parallel()
 	open, err := reached("10.0.0.1:6333 open\n10.0.0.1:6335 closed\n", []string{"10.0.0.1:6333", "10.0.0.1:6335"})
