@@ -78,6 +78,7 @@ func TestARehearsal(t *testing.T) {
 		require.NotNil(t, p.Ingest)
 		assert.Equal(t, 2, p.Ingest.Upload.N)
 		assert.Equal(t, 1, p.Ingest.TotalSeconds.N)
+		require.NotEmpty(t, p.Recall)
 		for _, f := range p.Recall {
 			assert.InDelta(t, 1, f.Recall, 1e-9, "that server compares all vectors")
 		}
@@ -107,6 +108,7 @@ func TestARehearsal(t *testing.T) {
 			assert.Zero(t, busy.ClientCPU, "it is that of the writes as well")
 		}
 	}
+	require.NotEmpty(t, r.Bars)
 	for _, b := range r.Bars {
 		if b.Verdict == stat.NotMeasured {
 			assert.NotEmpty(t, b.Note, b.Name)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +69,7 @@ func TestATinyRun(t *testing.T) {
 	assert.Equal(t, 20, report.Create.Latency.N)
 
 	require.Len(t, report.Comparisons, 7, "two controls and five opponents; bfb and Python are not there")
+	assert.Equal(t, runtime.GOOS == "linux", report.Machine.ServerCPUKnown)
 	for _, c := range report.Comparisons {
 		assert.Equal(t, 2, c.Speed.N, c.Name)
 		assert.Positive(t, c.Speed.Min, c.Name)
@@ -114,6 +116,7 @@ func TestATinyRun(t *testing.T) {
 	assert.Equal(t, 100, p.Idle.Alive)
 	assert.Len(t, p.Guide, 3)
 
+	require.NotEmpty(t, report.Bars)
 	assert.NotContains(t, verdicts(report), stat.Verdict(""))
 	files := strings.Fields(out)
 	assert.Contains(t, files, filepath.Join(directory, "report.md"))

@@ -58,6 +58,7 @@ func TestEnsure(t *testing.T) {
 			} else {
 				require.NoError(t, err)
 			}
+			require.NotEmpty(t, api.Actions())
 			for _, action := range api.Actions() {
 				assert.Contains(t, []string{"get", "create"}, action.GetVerb(), "the job may do no more")
 			}

@@ -98,6 +98,37 @@ func TestCollectionCluster(t *testing.T) {
 	assert.Equal(t, map[qdrant.ShardID]int{0: 1, 1: 1}, cluster.ActiveReplicas())
 }
 
+func TestActiveOn(t *testing.T) {
+	t.Parallel()
+	replica := func(shard qdrant.ShardID, peer qdrant.PeerID, state qdrant.ReplicaState) qdrant.Replica {
+		return qdrant.Replica{Shard: shard, Peer: peer, State: state}
+	}
+	whole := []qdrant.Replica{replica(0, 1, qdrant.Active), replica(0, 2, qdrant.Active), replica(1, 1, qdrant.Active), replica(1, 2, qdrant.Active)}
+	for _, test := range []struct {
+		name    string
+		view    qdrant.CollectionCluster
+		wantErr string
+	}{
+		{"two_shards_of_two_replicas", qdrant.CollectionCluster{ShardCount: 2, Replicas: whole}, ""},
+		{"a_shard_that_nobody_has", qdrant.CollectionCluster{ShardCount: 3, Replicas: whole}, "2 of 3 shards have a replica"},
+		{"a_replica_is_missing", qdrant.CollectionCluster{ShardCount: 2, Replicas: whole[:3]}, "shard 1 is Active on 1 peers, not 2"},
+		{"a_replica_is_dead", qdrant.CollectionCluster{ShardCount: 1, Replicas: []qdrant.Replica{whole[0], replica(0, 2, qdrant.Dead)}}, "shard 0 is Active on 1 peers, not 2"},
+		{"a_replica_too_many", qdrant.CollectionCluster{ShardCount: 1, Replicas: append(whole[:2:2], replica(0, 3, qdrant.Active))}, "shard 0 is Active on 3 peers, not 2"},
+		{"a_transfer_is_under_way", qdrant.CollectionCluster{ShardCount: 2, Replicas: whole, Transfers: []qdrant.Transfer{{Shard: 1, From: 1, To: 3}}}, "transfers under way: "},
+		{"no_shard_at_all", qdrant.CollectionCluster{}, "0 of 0 shards have a replica"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := test.view.ActiveOn(2)
+			if test.wantErr == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.wantErr)
+		})
+	}
+}
+
 func TestCollection(t *testing.T) {
 	t.Parallel()
 	client, _, _ := serve(t, "/collections/words", http.StatusOK, `{"result":{"status":"yellow","optimizer_status":{"error":"disk full"},

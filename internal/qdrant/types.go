@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -235,6 +236,25 @@ func (c CollectionCluster) ActiveReplicas() map[ShardID]int {
 		}
 	}
 	return counts
+}
+
+// ActiveOn returns nil if the peer sees every shard of the collection Active on
+// exactly that many peers and no transfer under way, and else what is not so. A
+// shard that the peer does not list at all counts as missing.
+func (c CollectionCluster) ActiveOn(replicas int) error {
+	if len(c.Transfers) > 0 {
+		return fmt.Errorf("transfers under way: %+v", c.Transfers)
+	}
+	active := c.ActiveReplicas()
+	if c.ShardCount == 0 || len(active) != c.ShardCount {
+		return fmt.Errorf("%d of %d shards have a replica", len(active), c.ShardCount)
+	}
+	for _, shard := range slices.Sorted(maps.Keys(active)) {
+		if active[shard] != replicas {
+			return fmt.Errorf("shard %d is Active on %d peers, not %d", shard, active[shard], replicas)
+		}
+	}
+	return nil
 }
 
 // Collection is what a peer says about a collection.

@@ -149,8 +149,8 @@ func (c *Cluster) AwaitReady(ctx context.Context) error {
 	})
 }
 
-// AwaitActive returns when every server sees each shard of a collection with
-// the given number of replicas, all Active, and no transfer under way.
+// AwaitActive returns when every server sees each shard of a collection Active
+// on that many servers, none missing, and no transfer under way.
 func (c *Cluster) AwaitActive(ctx context.Context, collection string, replicas int) error {
 	return until(ctx, "waiting for the replicas of "+collection, func() error {
 		for _, s := range c.Servers {
@@ -158,13 +158,8 @@ func (c *Cluster) AwaitActive(ctx context.Context, collection string, replicas i
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
 			}
-			if len(view.Transfers) > 0 {
-				return fmt.Errorf("%s sees %d transfers", s.Name, len(view.Transfers))
-			}
-			for shard, active := range view.ActiveReplicas() {
-				if active != replicas {
-					return fmt.Errorf("%s sees %d active replicas of shard %d instead of %d", s.Name, active, shard, replicas)
-				}
+			if err := view.ActiveOn(replicas); err != nil {
+				return fmt.Errorf("as %s sees it, %w", s.Name, err)
 			}
 		}
 		return nil

@@ -323,11 +323,14 @@ func TestStoppedLoadContinues(t *testing.T) {
 			if strings.HasSuffix(name, "jsonl") {
 				first++ // ids from 1 on
 			}
+			upserts := 0
 			for _, call := range cluster.Calls()[before:] { // of which the first may be the one that was under way when the load was stopped
 				if upsert, is := call.Request.(*qdrant.UpsertPoints); is {
 					assert.GreaterOrEqual(t, upsert.GetPoints()[0].GetId().GetNum(), first)
+					upserts++
 				}
 			}
+			assert.GreaterOrEqual(t, upserts, stats.Batches)
 			assert.NoFileExists(t, path+"."+name+".progress")
 		})
 	}

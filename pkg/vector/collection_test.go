@@ -124,7 +124,9 @@ func TestOpenReadOnlyChangesNothing(t *testing.T) {
 	before := len(cluster.Calls())
 	books, err := vector.Open[indexed](t.Context(), db, "books", vector.ReadOnly())
 	require.NoError(t, err)
-	for _, call := range cluster.Calls()[before:] {
+	calls := cluster.Calls()[before:]
+	require.NotEmpty(t, calls)
+	for _, call := range calls {
 		assert.Equal(t, "qdrant.Collections/Get", call.Method)
 	}
 	info, err := books.Info(t.Context())
@@ -250,7 +252,7 @@ func TestShardKeysAndOrderingGoAlong(t *testing.T) {
 	db, cluster := connect(t, 1)
 	books := openShelf(t, db)
 	// This server has no shard keys and refuses; what it was asked counts.
-	_ = books.WithShardKeys("a", 7).WithOrdering(vector.WriteStrong).Upsert(t.Context(), shelf()[0])
+	require.Error(t, books.WithShardKeys("a", 7).WithOrdering(vector.WriteStrong).Upsert(t.Context(), shelf()[0]))
 	calls := cluster.Calls()
 	request, is := calls[len(calls)-1].Request.(*qdrant.UpsertPoints)
 	require.True(t, is)

@@ -126,6 +126,7 @@ func serverStored(t *testing.T, client *qdrant.Client) {
 	plan, err := codec.Of[child]()
 	require.NoError(t, err)
 	require.NoError(t, client.CreateCollection(t.Context(), &qdrant.CreateCollection{CollectionName: "stored"}))
+	require.Len(t, plan.Schema().Indexes, 4)
 	for _, index := range plan.Schema().Indexes {
 		_, err := client.CreateFieldIndex(t.Context(), indexRequest("stored", index))
 		require.NoError(t, err, index.Path)
@@ -155,6 +156,7 @@ func serverStored(t *testing.T, client *qdrant.Client) {
 		"JSON range":         Range(`"größe in €"`, nil, json.Number("12.5")),
 	} {
 		t.Run(name, func(t *testing.T) {
+			require.NotEmpty(t, filter.Fields())
 			for _, field := range filter.Fields() {
 				require.NoError(t, plan.Field(field))
 			}

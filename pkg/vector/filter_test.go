@@ -350,6 +350,7 @@ func requireProto(t *testing.T, want string, got proto.Message) {
 	expected := got.ProtoReflect().New().Interface()
 	require.NoError(t, prototext.Unmarshal([]byte(want), expected), want)
 	if !proto.Equal(expected, got) {
-		require.Equal(t, prototext.Format(expected), prototext.Format(got))
+		// Two messages that differ may read alike, so it is not the texts that decide.
+		require.FailNow(t, "the messages differ", "want %s\ngot %s", prototext.Format(expected), prototext.Format(got))
 	}
 }

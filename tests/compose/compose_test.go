@@ -90,6 +90,7 @@ func TestDefaults(t *testing.T) {
 			}
 		}
 		assert.Positive(t, entries)
+		assert.Contains(t, logs, `"level":"INFO"`, "what TestVariables looks for in vain")
 	})
 	t.Run("dashboard", func(t *testing.T) {
 		if _, err := stack.exec(t.Context(), "qdrant", "test", "-d", "/qdrant/static"); err != nil {

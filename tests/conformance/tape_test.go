@@ -241,19 +241,19 @@ func (r *tape) replicas(replicas []qdrant.Replica, transfers []qdrant.Transfer) 
 	return strings.Join(parts, ", ")
 }
 
-// settle waits until the replicas of shard 0 are Active on exactly these servers in every server's view, and nothing is under way.
+// settle waits until a server sees a replica of shard 0 Active on each of these servers, no other replica, and nothing under way.
 func (r *tape) settle(collection string, from int, on ...int) {
 	r.t.Helper()
 	client := r.of.client(from)
 	var last string
 	r.of.until(r.t, fmt.Sprintf("%s Active on %v", collection, on), func() bool {
 		view, err := client.CollectionCluster(r.t.Context(), collection)
-		if err != nil || len(view.Transfers) > 0 || len(view.Replicas) != len(on) {
+		if err != nil || view.ShardCount != 1 || view.ActiveOn(len(on)) != nil || len(view.Replicas) != len(on) {
 			return false
 		}
 		last = r.replicas(view.Replicas, nil)
-		for _, replica := range view.Replicas {
-			if replica.State != qdrant.Active || !slices.ContainsFunc(on, func(o int) bool { return r.ids[o] == replica.Peer }) {
+		for _, ordinal := range on {
+			if !slices.ContainsFunc(view.Replicas, func(replica qdrant.Replica) bool { return replica.Peer == r.ids[ordinal] }) {
 				return false
 			}
 		}

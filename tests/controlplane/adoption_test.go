@@ -35,7 +35,7 @@ persistence: {data: {size: 1Gi}, snapshots: {enabled: false, size: 1Gi}, scratch
 	d.orphanPods(t)
 	require.NoError(t, d.upgrade(t, s.with(t)))
 	w.awaitEvents(t, replaced(downFrom(s.replicas)...))
-	w.end(t)
+	assert.Equal(t, replaced(downFrom(s.replicas)...), w.end(t))
 	assert.Equal(t, claims, d.lasting(t))
 
 	testSnapshotsVolume(t, d, s)
@@ -61,7 +61,7 @@ func testSnapshotsVolume(t *testing.T, d *deployment, s setup) {
 		want = append(want, ordinal)
 		w.awaitEvents(t, replaced(want...))
 	}
-	w.end(t)
+	assert.Equal(t, replaced(want...), w.end(t))
 	d.awaitReady(t, s.replicas)
 	assert.Len(t, d.lasting(t), 2*int(s.replicas))
 }

@@ -5,6 +5,7 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,18 +30,23 @@ func TestABudgetLetsNoMorePodsGoThanItSays(t *testing.T) {
 		file, values string
 		replicas     int
 		allowed      int
+		none         bool // there is no budget
 	}{
 		"production":         {file: "values-prod.yaml", replicas: 3, allowed: 1},
 		"one_pod":            {file: "values-dev.yaml", values: `pdb: {enabled: true}`, replicas: 1, allowed: 1},
 		"a_budget_of_two":    {file: "values-dev.yaml", values: `{replicas: 5, collection: {replicationFactor: 3}, pdb: {enabled: true, maxUnavailable: 2}}`, replicas: 5, allowed: 2},
 		"a_budget_of_nobody": {file: "values-dev.yaml", values: `{replicas: 2, pdb: {enabled: true, maxUnavailable: 0}}`, replicas: 2, allowed: 0},
-		"no_budget":          {file: "values-dev.yaml", values: `replicas: 2`, replicas: 2, allowed: 2},
+		"no_budget":          {file: "values-dev.yaml", values: `replicas: 2`, replicas: 2, allowed: 2, none: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := install(t, namespace(t), "q", scenario(t, c.file, `guard: {enabled: false}`, c.values))
 			d.awaitReady(t, int32(c.replicas))
-			d.awaitBudget(t, c.replicas, c.replicas, c.allowed)
+			awaitBudget := d.awaitBudget
+			if c.none {
+				awaitBudget = d.requireNoBudget
+			}
+			awaitBudget(t, c.replicas, c.replicas, c.allowed)
 			pods := d.pods(t)
 			for _, pod := range pods {
 				d.patchPod(t, pod.Name, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, localkube.LingerAnnotation))
@@ -53,14 +59,14 @@ func TestABudgetLetsNoMorePodsGoThanItSays(t *testing.T) {
 				err := suite.Evict(t.Context(), d.namespace, pod.Name)
 				require.Truef(t, kube.Refused(err), "%s, with %d away: %v", pod.Name, c.allowed, err)
 			}
-			d.awaitBudget(t, c.replicas, c.replicas-c.allowed, 0)
+			awaitBudget(t, c.replicas, c.replicas-c.allowed, 0)
 
 			for _, pod := range pods[:c.allowed] {
 				d.endPod(t, pod.Name)
 				_, err := suite.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.PodRunning)
 				require.NoError(t, err)
 			}
-			d.awaitBudget(t, c.replicas, c.replicas, c.allowed)
+			awaitBudget(t, c.replicas, c.replicas, c.allowed)
 			last := pods[c.replicas-1].Name // one that was refused, where any was
 			assert.Equal(t, c.allowed == 0, kube.Refused(suite.Evict(t.Context(), d.namespace, last)))
 		})
@@ -102,13 +108,20 @@ func TestAnUnreadyPodMayGoAsItsPolicySays(t *testing.T) {
 				for unready := range c.replicas + 1 {
 					d.setReady(t, c.replicas-unready)
 					d.awaitBudget(t, c.replicas, c.replicas-unready, max(0, 1-unready))
-					var may [2]bool
+					// Of the ready ones, and of the others: what the API server says of the first it must say of each.
+					var said [2][]bool
 					for _, pod := range d.pods(t) {
+						of := 1
 						if kube.Ready(&pod) {
-							may[0] = d.mayGo(t, pod.Name)
-						} else {
-							may[1] = d.mayGo(t, pod.Name)
+							of = 0
 						}
+						said[of] = append(said[of], d.mayGo(t, pod.Name))
+					}
+					require.Len(t, said[1], unready)
+					var may [2]bool
+					for of, answers := range said {
+						may[of] = len(answers) > 0 && answers[0]
+						assert.Len(t, slices.Compact(answers), min(len(answers), 1), "with %d unready, of pods alike some may go and some may not", unready)
 					}
 					got[unready] = may
 				}
@@ -121,16 +134,12 @@ func TestAnUnreadyPodMayGoAsItsPolicySays(t *testing.T) {
 	}
 }
 
-// awaitBudget waits until the disruption controller counts so many pods in all, so many of them healthy, and lets so many go. Where the
-// release has no budget there is nothing to wait for.
+// awaitBudget waits until the disruption controller counts so many pods in all, so many of them healthy, and lets so many go.
 func (d *deployment) awaitBudget(t *testing.T, pods, healthy, allowed int) {
 	t.Helper()
 	want := fmt.Sprintf("%d of %d healthy, %d may go", healthy, pods, allowed)
 	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "a budget with "+want, func(ctx context.Context) error {
 		budget, err := suite.PolicyV1().PodDisruptionBudgets(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
 		if err != nil {
 			return err
 		}
@@ -140,6 +149,13 @@ func (d *deployment) awaitBudget(t *testing.T, pods, healthy, allowed int) {
 		}
 		return nil
 	}))
+}
+
+// requireNoBudget is awaitBudget where there is nothing to wait for.
+func (d *deployment) requireNoBudget(t *testing.T, _, _, _ int) {
+	t.Helper()
+	_, err := suite.PolicyV1().PodDisruptionBudgets(d.namespace).Get(t.Context(), d.fullname(), metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
 }
 
 // mayGo asks whether a pod could be evicted, and leaves it where it is.

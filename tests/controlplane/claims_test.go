@@ -106,10 +106,11 @@ func TestGrowingVolumes(t *testing.T) {
 		}), "no pod is touched")
 
 		assert.Equal(t, before, d.lasting(t))
-		for name, claim := range d.claims(t) {
-			if strings.HasPrefix(name, "qdrant-storage-") {
-				assert.Equal(t, "400Gi", claim.Spec.Resources.Requests.Storage().String(), name)
-			}
+		claims := d.claims(t)
+		for ordinal := range s.replicas {
+			name := "qdrant-storage-" + d.pod(int(ordinal))
+			require.Contains(t, claims, name)
+			assert.Equal(t, "400Gi", claims[name].Spec.Resources.Requests.Storage().String(), name)
 		}
 		assert.Equal(t, replaced(downFrom(s.replicas)...), d.podsDuring(t, func() {
 			require.NoError(t, d.upgrade(t, s.with(t, "persistence: {data: {size: 400Gi}}", revised(1))))
@@ -209,6 +210,7 @@ func (d *deployment) lasting(t *testing.T) map[string]string {
 			found[name] = string(claim.UID) + " on " + claim.Spec.VolumeName
 		}
 	}
+	require.NotEmpty(t, found, "a release without claims keeps none")
 	return found
 }
 

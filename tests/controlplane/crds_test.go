@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -137,9 +136,9 @@ func TestObjectsOfOtherProjectsObeyTheirDefinitions(t *testing.T) {
 	t.Parallel()
 	namespace := namespace(t)
 	applier := newApplier(t)
-	seen := map[string]bool{}
+	rendered := map[string]bool{}
 	for _, object := range definedElsewhere(t, namespace) {
-		seen[object.GetKind()] = true
+		rendered[object.GetKind()] = true
 		t.Run(id(object), func(t *testing.T) {
 			needsDefinition(t, object)
 			stored, err := applier.apply(t.Context(), object)
@@ -153,13 +152,13 @@ func TestObjectsOfOtherProjectsObeyTheirDefinitions(t *testing.T) {
 		})
 	}
 	assert.Empty(t, applier.warned.all(), "the API server warned")
-	assert.Equal(t, slices.Sorted(maps.Keys(misspelt)), slices.Sorted(maps.Keys(seen)), "kinds that were applied")
+	assert.Equal(t, slices.Sorted(maps.Keys(misspelt)), slices.Sorted(maps.Keys(rendered)), "kinds that are rendered")
 }
 
 // definedElsewhere are those objects of a release, and beside it, whose kinds Kubernetes does not know by itself.
 func definedElsewhere(t *testing.T, namespace string) []*unstructured.Unstructured {
 	t.Helper()
-	files, err := chart.Files(t, besides, chart.Into(namespace), chart.Below(strings.ReplaceAll(everythingValues, "NAMESPACE", namespace)))
+	files, err := chart.Files(t, besides, chart.Into(namespace), chart.Below(everything(chart.Release, namespace)))
 	require.NoError(t, err)
 	delete(files, "templates/NOTES.txt")
 	var found []*unstructured.Unstructured

@@ -119,5 +119,6 @@ func (d *deployment) listObjects(t *testing.T) map[string]string {
 	t.Helper()
 	found, err := d.objects(t.Context())
 	require.NoError(t, err)
+	require.Contains(t, found, "StatefulSet/"+d.fullname(), "what is compared must have the release in it")
 	return found
 }

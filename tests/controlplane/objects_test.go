@@ -83,6 +83,7 @@ func TestAnotherObjectIsAChange(t *testing.T) {
 func TestExpressionsOfPoliciesHaveTheRightTypes(t *testing.T) {
 	t.Parallel()
 	applier := newApplier(t)
+	var looked []string
 	for _, object := range inOrder(t, variants(t)["values-prod"].render(t, namespace(t))) {
 		if object.GetKind() != "ValidatingAdmissionPolicy" {
 			continue
@@ -99,7 +100,9 @@ func TestExpressionsOfPoliciesHaveTheRightTypes(t *testing.T) {
 			return err
 		}))
 		assert.Empty(t, checked.Status.TypeChecking.ExpressionWarnings, id(object))
+		looked = append(looked, id(object))
 	}
+	assert.Len(t, looked, 2, "the guard and its keeper")
 }
 
 // templatesOfObjects are the files that make objects.

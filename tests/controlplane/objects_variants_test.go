@@ -54,8 +54,8 @@ persistence: {data: {storageClass: NAMESPACE}, snapshots: {storageClass: NAMESPA
 func hostile() map[string]variant {
 	longest := strings.Repeat("r", 45)
 	return map[string]variant{
-		"everything at once":                {values: everythingValues},
-		"the longest names":                 {values: everythingValues, options: []chart.Option{chart.Named(longest)}},
+		"everything at once":                {values: everything(chart.Release, "NAMESPACE")},
+		"the longest names":                 {values: everything(longest, "NAMESPACE"), options: []chart.Option{chart.Named(longest)}},
 		"the longest release":               {values: keysJobValues + "fullnameOverride: " + longest + "-qdrant", options: []chart.Option{chart.Named(strings.Repeat("s", 53))}},
 		"keys made by a job":                {values: keysJobValues},
 		"texts that read as something else": {values: disguisedValues, options: []chart.Option{chart.Named("5678")}},
@@ -68,71 +68,15 @@ func hostile() map[string]variant {
 	}
 }
 
+// everything is chart.Everything for this cluster, whose Services have IPv4 alone.
+func everything(release, storageClass string) string {
+	return chart.Everything(chart.EverythingIn{Release: release, StorageClass: storageClass, IPFamilies: []string{"IPv4"}})
+}
+
 // variantOf is one of so many replicas, with shepherd, whose roles name each.
 func variantOf(replicas int) variant {
 	return variant{values: fmt.Sprintf(`{schedulerName: nobody, replicas: %d, shepherd: {enabled: true, image: {repository: example.org/shepherd}}}`, replicas)}
 }
-
-// everythingValues turn on each object and each part that can stand together.
-const everythingValues = `
-schedulerName: nobody
-imagePullSecrets: [{name: registry}]
-commonLabels: {team: search}
-commonAnnotations: {example.org/owner: search}
-podLabels: {tier: data}
-podAnnotations: {example.org/note: pod}
-collection: {quantization: {scalar: {type: int8, always_ram: true}}}
-strictMode: {enabled: true, maxQueryLimit: 1000}
-audit: {enabled: true}
-config: {storage: {node_type: Normal}}
-persistence:
-  data: {storageClass: NAMESPACE, labels: {claim: data}, annotations: {example.org/claim: data}}
-  snapshots: {storageClass: slow, labels: {claim: snapshots}, annotations: {example.org/claim: snapshots}}
-  scratch: {storageClass: NAMESPACE}
-storageClass: {create: true, name: NAMESPACE, parameters: {type: gp3}, mountOptions: [noatime], annotations: {example.org/class: fast}}
-service: {type: NodePort, annotations: {example.org/service: clients}, sessionAffinity: {enabled: true}, ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4], grpcAppProtocol: kubernetes.io/h2c}
-loadBalancer: {enabled: true, annotations: {example.org/lb: internal}, class: example.org/lb, sourceRanges: [10.0.0.0/8, "2001:db8::/32"]}
-ingress: {enabled: true, className: nginx, annotations: {example.org/ingress: rest}, hosts: [{host: qdrant.example.org}, {host: "*.example.org", paths: [{path: /collections, pathType: Exact, port: grpc}]}], tls: [{secretName: ingress-tls, hosts: [qdrant.example.org]}]}
-gateway:
-  httpRoute: {enabled: true, parentRefs: [{name: gateway, namespace: gateways, sectionName: rest}], hostnames: [rest.example.org, "*.example.org"], annotations: {example.org/route: rest}}
-  grpcRoute: {enabled: true, parentRefs: [{name: gateway, namespace: gateways, sectionName: grpc}], hostnames: [grpc.example.org], annotations: {example.org/route: grpc}}
-shepherd: {enabled: true, image: {repository: example.org/shepherd, tag: everythingValues}}
-rebalance: {method: snapshot, untouched: [archive], readNodeZones: true}
-recovery: {replaceLostVolumes: true}
-guard: {enabled: true}
-auth: {existingSecret: qdrant-keys, revision: "1", enforceInternal: true}
-tls: {enabled: true, existingSecret: qdrant-tls}
-networkPolicy:
-  apiServer: [{ipBlock: {cidr: 203.0.113.1/32}}]
-  dns: [{namespaceSelector: {}}]
-  extraIngress: [{from: [{ipBlock: {cidr: 192.0.2.0/24, except: [192.0.2.1/32]}}]}]
-  extraEgress: [{to: [{ipBlock: {cidr: 198.51.100.0/24}}], ports: [{port: 443, endPort: 500, protocol: TCP}]}]
-serviceAccount: {annotations: {example.org/role: qdrant}}
-resources: {requests: {cpu: 1000m, memory: 1024Mi, ephemeral-storage: "1e9"}, limits: {cpu: 2.5, memory: 4096Mi}}
-autoscaling: {enabled: true}
-affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: disk, operator: Exists}]}]}}}
-nodeSelector: {disk: nvme}
-tolerations: [{key: dedicated, operator: Exists}]
-priorityClassName: high
-runtimeClassName: gvisor
-minReadySeconds: 5
-updateStrategy: {partition: 0}
-metrics:
-  serviceMonitor: {enabled: true, labels: {release: prometheus}, perCollection: true, relabelings: [{action: labeldrop, regex: pod_uid}], metricRelabelings: [{action: drop, sourceLabels: [__name__], regex: "go_.*"}]}
-  prometheusRule: {enabled: true, labels: {release: prometheus}}
-  dashboard: {enabled: true, annotations: {example.org/folder: Qdrant}}
-extraEnv: [{name: RUST_BACKTRACE, value: "1"}, {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]
-extraEnvFrom: [{configMapRef: {name: more}}]
-extraArgs: [--disable-telemetry]
-extraVolumes: [{name: models, emptyDir: {sizeLimit: 1024Mi}}]
-extraVolumeMounts: [{name: models, mountPath: /models}]
-extraInitContainers:
-  - {name: prepare, image: example.org/prepare, securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}}
-extraContainers:
-  - {name: beside, image: example.org/beside, securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}}
-extraObjects:
-  - {apiVersion: v1, kind: ConfigMap, metadata: {name: more, namespace: "{{ .Release.Namespace }}"}, data: {RUST_LOG: info}}
-`
 
 // keysJobValues have a job make the keys, which can't stand beside a Secret of one's own.
 const keysJobValues = `

@@ -17,6 +17,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/helm"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -123,11 +124,12 @@ func (d *deployment) upgrade(t *testing.T, values map[string]any) error {
 
 func (d *deployment) fullname() string { return d.name + "-qdrant" }
 
+// pods are the servers' pods, of which there is one at least.
 func (d *deployment) pods(t *testing.T) []corev1.Pod {
 	t.Helper()
 	pods, err := suite.Pods(t.Context(), d.namespace, kube.Selector(d.name))
 	require.NoError(t, err)
-	return pods
+	return some.Of(t, pods)
 }
 
 func (d *deployment) awaitReady(t *testing.T, replicas int32) {

@@ -35,6 +35,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/localkube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -546,7 +547,7 @@ func (a account) hasNoOtherRule(t *testing.T, needs []need) {
 	answer, err := api.AuthorizationV1().SelfSubjectRulesReviews().Create(t.Context(), review, metav1.CreateOptions{})
 	require.NoError(t, err)
 	require.False(t, answer.Status.Incomplete, answer.Status.EvaluationError)
-	for _, rule := range answer.Status.ResourceRules {
+	for _, rule := range some.Of(t, answer.Status.ResourceRules) { // anybody has some, see everybody
 		if len(rule.ResourceNames) == 0 {
 			rule.ResourceNames = []string{""}
 		}

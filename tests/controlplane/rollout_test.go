@@ -104,7 +104,7 @@ func TestRollouts(t *testing.T) {
 			w := d.watchPods(t)
 			require.NoError(t, d.upgrade(t, s.with(t, stuck)))
 			w.awaitOnly(t, unready(highest))
-			w.end(t)
+			assert.Equal(t, unready(highest), w.end(t), "no further than the stuck pod")
 			assert.Equal(t, out.want, rollout(out.do), out.name)
 		}
 	}, development, production, fivePlain)
@@ -128,7 +128,7 @@ func TestPodsStartWithoutWaitingForEachOther(t *testing.T) {
 			want = append(want, unready(ordinal)...)
 		}
 		w.awaitInAnyOrder(t, want)
-		w.end(t)
+		assert.Equal(t, sorted(want), sorted(w.end(t)))
 
 		assert.Equal(t, replaced(downFrom(s.replicas)...), d.podsDuring(t, func() {
 			require.NoError(t, d.upgrade(t, s.with(t)))
@@ -147,14 +147,14 @@ func TestUpdateStrategies(t *testing.T) {
 		w := d.watchPods(t)
 		require.NoError(t, d.upgrade(t, s.with(t, revised(revision), "updateStrategy: "+text)))
 		w.awaitOnly(t, want)
-		w.end(t)
+		assert.Equal(t, want, w.end(t))
 	}
 	remake := func(t *testing.T, ordinal int) string {
 		t.Helper()
 		w := d.watchPods(t)
 		d.deletePod(t, ordinal)
 		w.awaitEvents(t, replaced(ordinal))
-		w.end(t)
+		assert.Equal(t, replaced(ordinal), w.end(t))
 		return d.revisions(t)[ordinal]
 	}
 

@@ -96,14 +96,15 @@ func (w *podWatch) see(event watch.Event) {
 	w.now[pod.Name] = *pod
 }
 
-// soFar is what has been recorded until now.
-func (w *podWatch) soFar() []string {
+// soFar is what has been recorded until now, and why the record may have gaps.
+func (w *podWatch) soFar() ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.events)
+	return slices.Clone(w.events), w.err
 }
 
-// end waits until the record has caught up with the pods as they are now, ends it and returns it.
+// end waits until the record has caught up with the pods as they are now, ends it and returns it. Until then a record may lack what has
+// happened: that nothing more came is said of what end returns.
 func (w *podWatch) end(t *testing.T) []string {
 	t.Helper()
 	require.NoError(t, kube.Poll(t.Context(), timeouts.Request, "the record of pods to catch up", func(ctx context.Context) error {
@@ -146,7 +147,8 @@ func (w *podWatch) awaitEvents(t *testing.T, want []string) {
 	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the pods", w.look(want, slices.Clone)))
 }
 
-// awaitOnly waits until just these have been recorded, and sees that no more come while a controller would have the time for it.
+// awaitOnly waits until just these have been recorded, and sees that no more come while a controller would have the time for it. It is
+// end that sees what the record has not caught up with.
 func (w *podWatch) awaitOnly(t *testing.T, want []string) {
 	t.Helper()
 	w.awaitEvents(t, want)
@@ -156,13 +158,19 @@ func (w *podWatch) awaitOnly(t *testing.T, want []string) {
 // awaitInAnyOrder is awaitEvents for what Kubernetes does side by side.
 func (w *podWatch) awaitInAnyOrder(t *testing.T, want []string) {
 	t.Helper()
-	sorted := func(events []string) []string { return slices.Sorted(slices.Values(events)) }
 	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the pods", w.look(want, sorted)))
 }
 
+// sorted are events in an order that tells nothing of when they came.
+func sorted(events []string) []string { return slices.Sorted(slices.Values(events)) }
+
 func (w *podWatch) look(want []string, order func([]string) []string) func(context.Context) error {
 	return func(context.Context) error {
-		if got := w.soFar(); !slices.Equal(order(got), order(want)) {
+		got, err := w.soFar()
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(order(got), order(want)) {
 			return fmt.Errorf("what became of the pods is %q, not %q", got, want)
 		}
 		return nil

@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -205,6 +206,9 @@ func (p *pool) add(t *testing.T, perZone int, zones ...string) {
 		if err != nil {
 			return err
 		}
+		if len(list.Items) < perZone*len(zones) {
+			return fmt.Errorf("there are %d", len(list.Items))
+		}
 		for _, node := range list.Items {
 			if len(node.Spec.Taints) > 1 { // those of a node that is not ready yet
 				return fmt.Errorf("%s has %v", node.Name, node.Spec.Taints)
@@ -225,12 +229,12 @@ func (p *pool) lose(t *testing.T, zone string) {
 // cordon keeps new pods off a zone; with false it lets them on again.
 func (p *pool) cordon(t *testing.T, zone string, on bool) {
 	t.Helper()
-	list, err := suite.CoreV1().Nodes().List(t.Context(), p.options())
+	options := p.options()
+	options.LabelSelector += "," + corev1.LabelTopologyZone + "=" + zone
+	list, err := suite.CoreV1().Nodes().List(t.Context(), options)
 	require.NoError(t, err)
-	for _, node := range list.Items {
-		if node.Labels[corev1.LabelTopologyZone] == zone {
-			require.NoError(t, suite.Cordon(t.Context(), node.Name, on))
-		}
+	for _, node := range some.Of(t, list.Items) {
+		require.NoError(t, suite.Cordon(t.Context(), node.Name, on))
 	}
 }
 
@@ -311,14 +315,17 @@ func (d *deployment) awaitWaiting(t *testing.T, pods, waiting int, reason string
 // collectOrphans takes away the pods whose nodes are gone. The garbage collector of pods does it, a minute later: its periods can't be set.
 func (d *deployment) collectOrphans(t *testing.T) {
 	t.Helper()
+	collected := 0
 	for _, pod := range d.pods(t) {
 		_, err := suite.CoreV1().Nodes().Get(t.Context(), pod.Spec.NodeName, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			d.endPod(t, pod.Name)
+			collected++
 			continue
 		}
 		require.NoError(t, err)
 	}
+	require.Positive(t, collected, "no pod has lost its node")
 }
 
 // volumes are those of the claims, by the claims' names; scratch goes with its pod.

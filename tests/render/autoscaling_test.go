@@ -3,6 +3,7 @@ package render
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -134,13 +135,32 @@ func TestLookupHasItsPlaces(t *testing.T) {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
 		text := string(content)
-		for _, random := range []string{"randAlpha", "randNumeric", "randAscii", "randBytes", "uuidv4", "genPrivateKey", "genCA", "genSelfSigned", "genSigned", "now", "htpasswd", "bcrypt"} {
-			assert.NotContains(t, text, "{{ "+random, file)
-			assert.NotContains(t, text, "("+random+" ", file)
+		assert.Empty(t, calls(text, `rand(AlphaNum|Alpha|Numeric|Ascii|Bytes|Int)|shuffle|uuidv4|gen\w+|derivePassword|now|ago|htpasswd|bcrypt|env|expandenv`), "%s is not the same each time", file)
+		mayLookUp := slices.Contains([]string{"_replicas.tpl", "_names.tpl"}, filepath.Base(file))
+		assert.Equal(t, mayLookUp, len(calls(text, `lookup`)) > 0, "%s looks things up", file)
+	}
+}
+
+// calls returns the actions of a template in which a function is called whose name matches.
+func calls(template, name string) []string {
+	call := regexp.MustCompile(`(^|[\s(|])(` + name + `)($|[\s)|])`)
+	text := regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
+	var found []string
+	for _, action := range regexp.MustCompile(`(?s)\{\{-?(.*?)-?\}\}`).FindAllStringSubmatch(template, -1) {
+		if !strings.HasPrefix(strings.TrimSpace(action[1]), "/*") && call.MatchString(text.ReplaceAllString(action[1], `""`)) {
+			found = append(found, action[0])
 		}
-		if !slices.Contains([]string{"_replicas.tpl", "_names.tpl"}, filepath.Base(file)) {
-			assert.False(t, strings.Contains(text, "lookup \"") || strings.Contains(text, "(lookup"), "%s looks things up", file)
-		}
+	}
+	return found
+}
+
+func TestCallsAreFound(t *testing.T) {
+	t.Parallel()
+	for _, template := range []string{`{{ now }}`, `{{- now -}}`, `{{ $at := now }}`, `{{ (now) }}`, "{{ with\n now }}", `{{ "x" | printf "%s" (now | date) }}`} {
+		assert.Len(t, calls(template, `now`), 1, template)
+	}
+	for _, template := range []string{`now`, `{{/* now */}}`, `{{- /* right now */ -}}`, `{{ fail "not now" }}`, `{{ .now }}`, `{{ $now }}`, `{{ known }}`} {
+		assert.Empty(t, calls(template, `now`), template)
 	}
 }
 

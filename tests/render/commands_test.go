@@ -13,6 +13,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/internal/command"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
 
 // variables returns what a sub-command reads from its environment, as its help has it, and which of that it can't do without.
@@ -58,7 +59,7 @@ func TestCommandsReadWhatTheChartSets(t *testing.T) {
 		for _, name := range required {
 			assert.NotNil(t, env(container, name), "%s needs %s", container.Args[0], name)
 		}
-		for _, variable := range container.Env {
+		for _, variable := range some.Of(t, container.Env) {
 			if strings.HasPrefix(variable.Name, "SHEPHERD_") && env(o.Sidecar(t, "shepherd-start"), variable.Name) == nil {
 				assert.True(t, slices.Contains(known, variable.Name), "%s does not read %s", container.Args[0], variable.Name)
 			}
@@ -69,7 +70,7 @@ func TestCommandsReadWhatTheChartSets(t *testing.T) {
 		all, _ := variables(t, name)
 		known = append(known, all...)
 	}
-	for _, variable := range o.Sidecar(t, "shepherd-start").Env {
+	for _, variable := range some.Of(t, o.Sidecar(t, "shepherd-start").Env) {
 		assert.Contains(t, known, variable.Name, "no command reads it")
 	}
 }

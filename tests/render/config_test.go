@@ -178,6 +178,8 @@ func TestNullLeavesTheServersDefault(t *testing.T) {
 	} {
 		got, found := chart.At(config, path)
 		assert.False(t, found, "%s is %v", path, got)
+		written := slices.ContainsFunc(settings, func(s setting) bool { return s.path == path || strings.HasPrefix(s.path, path+".") })
+		assert.True(t, written, "no value writes %s, so it says nothing that it is not there", path)
 	}
 }
 

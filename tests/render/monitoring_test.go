@@ -140,12 +140,14 @@ func TestPrometheusRuleMatchesPodsAndClaims(t *testing.T) {
 	require.Len(t, names["persistentvolumeclaim"], 3)
 	others := []string{"q-qdrant-test", "other-q-qdrant-0", "q-qdrant-0-other", "qdrant-storage-q-qdrant-2-0x"}
 
+	matched := map[string]bool{}
 	for _, query := range queries(t, o.PrometheusRule(t, chart.Fullname)) {
 		for _, selector := range query.Selectors() {
 			for _, matcher := range selector.Matchers {
 				if matcher.Type != labels.MatchRegexp {
 					continue
 				}
+				matched[matcher.Name] = true
 				for _, name := range names[matcher.Name] {
 					assert.True(t, matcher.Matches(name), "%s: %s does not match %s", query.Source, matcher, name)
 				}
@@ -156,6 +158,9 @@ func TestPrometheusRuleMatchesPodsAndClaims(t *testing.T) {
 				}
 			}
 		}
+	}
+	for label := range names {
+		assert.True(t, matched[label], "no rule matches %s by a regular expression", label)
 	}
 }
 
@@ -176,6 +181,7 @@ func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
 		alerts, err := promcheck.Alerts(file)
 		require.NoError(t, err)
 		for _, alert := range alerts {
+			assert.NotEmpty(t, alert.Annotations, alert.Alert)
 			assert.Equal(t, alert.Annotations, rendered[alert.Alert], alert.Alert)
 			total++
 		}
@@ -267,6 +273,7 @@ func TestDashboardsFitIntoAConfigMap(t *testing.T) {
 	for _, text := range chart.Render(t, `metrics: {dashboard: {enabled: true}}`).ConfigMap(t, "q-qdrant-dashboards").Data {
 		size += len(text)
 	}
+	assert.Positive(t, size)
 	assert.Less(t, size, 1<<20)
 }
 

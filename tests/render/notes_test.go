@@ -2,10 +2,12 @@ package render
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
@@ -64,6 +66,8 @@ func TestNotes(t *testing.T) {
 		not     []string
 	}) {
 		notes := chart.Render(t, c.values, c.options...).Notes
+		require.NotEmpty(t, notes)
+		require.NotEmpty(t, slices.Concat(c.want, c.not), "the case expects nothing")
 		for _, want := range c.want {
 			assert.Contains(t, notes, want)
 		}
@@ -102,5 +106,6 @@ func TestNotesNameValuesThatExist(t *testing.T) {
 func TestNotesSayNothingWhenNothingIsOff(t *testing.T) {
 	t.Parallel()
 	o := chart.Render(t, `tls: {enabled: true, existingSecret: s}`, chart.Scenario("values-prod.yaml"))
+	require.NotEmpty(t, o.Notes)
 	assert.NotContains(t, o.Notes, "Protections that are off")
 }

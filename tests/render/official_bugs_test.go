@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
 
 // What the official chart gets wrong, as of its version 1.19.0, and this one must not. Each case is called after the bug.
@@ -22,7 +23,7 @@ func TestOfficialChartsBugsAreNotHere(t *testing.T) {
 			// Rendered without a cluster, as Argo CD does: the pod reads the user's Secret itself.
 			assert.Equal(t, &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "mine"}, Key: "api-key"},
 				env(o.Server(t), "QDRANT__SERVICE__API_KEY").ValueFrom.SecretKeyRef)
-			for _, mount := range o.Server(t).VolumeMounts {
+			for _, mount := range some.Of(t, o.Server(t).VolumeMounts) {
 				assert.NotContains(t, mount.MountPath, "local.yaml")
 			}
 		}},
@@ -39,15 +40,18 @@ func TestOfficialChartsBugsAreNotHere(t *testing.T) {
 			assert.Equal(t, ptr.To(intstr.FromInt32(0)), o.PodDisruptionBudget(t, chart.Fullname).Spec.MaxUnavailable)
 		}},
 		"04 the load balancer publishes the peers' port": {values: everything, want: func(t *testing.T, o chart.Objects) {
+			var looked []string
 			for _, object := range o.All {
 				service, ok := object.Typed.(*corev1.Service)
 				if !ok || service.Name == "q-qdrant-headless" {
 					continue
 				}
-				for _, port := range service.Spec.Ports {
+				looked = append(looked, service.Name)
+				for _, port := range some.Of(t, service.Spec.Ports) {
 					assert.NotEqual(t, int32(6335), port.Port, service.Name)
 				}
 			}
+			assert.Contains(t, looked, "q-qdrant-lb")
 		}},
 		"05 metrics are scraped over http from a server with TLS": {values: `{tls: {enabled: true, existingSecret: s}, metrics: {serviceMonitor: {enabled: true}}}`, want: func(t *testing.T, o chart.Objects) {
 			assert.EqualValues(t, "https", ptr.Deref(endpoint(t, o).Scheme, ""))
@@ -154,7 +158,7 @@ func TestOfficialChartsFixedBugsAreNotHere(t *testing.T) {
 			assert.Equal(t, ptr.To(true), o.Server(t).SecurityContext.ReadOnlyRootFilesystem)
 		}},
 		"456 claim templates differ from what the API server returns": {want: func(t *testing.T, o chart.Objects) {
-			for _, claim := range o.StatefulSet(t, chart.Fullname).Spec.VolumeClaimTemplates {
+			for _, claim := range some.Of(t, o.StatefulSet(t, chart.Fullname).Spec.VolumeClaimTemplates) {
 				assert.Equal(t, "PersistentVolumeClaim", claim.Kind)
 				assert.Equal(t, "v1", claim.APIVersion)
 			}

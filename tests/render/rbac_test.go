@@ -11,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
 
 // rights spells a role out, one line for each verb and resource: "get pods q-qdrant-0..99".
@@ -86,7 +87,7 @@ func TestRoles(t *testing.T) {
 		}},
 		"nobody may read secrets, make pods or change the StatefulSet": {values: withShepherd, want: func(t *testing.T, o chart.Objects) {
 			for _, role := range []string{"q-qdrant-pod", "q-shepherd"} {
-				for _, right := range rights(t, o.Role(t, role).Rules) {
+				for _, right := range some.Of(t, rights(t, o.Role(t, role).Rules)) {
 					assert.NotRegexp(t, `secrets|^(create|update|patch) pods|^(create|update|patch|delete) statefulsets|^delete persistentvolumeclaims|escalate|bind|impersonate`, right, role)
 				}
 			}

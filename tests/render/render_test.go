@@ -82,67 +82,8 @@ func refuses(t *testing.T, cases map[string]refusal) {
 	})
 }
 
-// everything turns on each object and each part that can stand together.
-const everything = `
-replicas: 3
-imagePullSecrets: [{name: registry}]
-commonLabels: {team: search}
-commonAnnotations: {example.org/owner: search}
-podLabels: {tier: data}
-podAnnotations: {example.org/note: pod}
-collection: {quantization: {scalar: {type: int8, always_ram: true}}}
-strictMode: {enabled: true, maxQueryLimit: 1000}
-audit: {enabled: true}
-config: {storage: {node_type: Normal}}
-persistence:
-  data: {storageClass: fast, labels: {claim: data}, annotations: {example.org/claim: data}}
-  snapshots: {storageClass: slow, labels: {claim: snapshots}, annotations: {example.org/claim: snapshots}}
-  scratch: {storageClass: fast}
-storageClass: {create: true, parameters: {type: gp3}, mountOptions: [noatime], annotations: {example.org/class: fast}}
-service: {annotations: {example.org/service: clients}, sessionAffinity: {enabled: true}, ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4, IPv6], grpcAppProtocol: kubernetes.io/h2c}
-loadBalancer: {enabled: true, annotations: {example.org/lb: internal}, class: example.org/lb, sourceRanges: [10.0.0.0/8]}
-ingress: {enabled: true, className: nginx, annotations: {example.org/ingress: rest}, hosts: [{host: qdrant.example.org}], tls: [{secretName: ingress-tls, hosts: [qdrant.example.org]}]}
-gateway:
-  httpRoute: {enabled: true, parentRefs: [{name: gateway}], hostnames: [rest.example.org], annotations: {example.org/route: rest}}
-  grpcRoute: {enabled: true, parentRefs: [{name: gateway}], hostnames: [grpc.example.org], annotations: {example.org/route: grpc}}
-shepherd: {enabled: true, image: {repository: example.org/shepherd, tag: everything}}
-rebalance: {method: snapshot, untouched: [archive], readNodeZones: true}
-recovery: {replaceLostVolumes: true}
-guard: {enabled: true}
-auth: {existingSecret: qdrant-keys, revision: "1"}
-tls: {enabled: true, existingSecret: qdrant-tls}
-networkPolicy:
-  apiServer: [{ipBlock: {cidr: 203.0.113.1/32}}]
-  dns: [{namespaceSelector: {}}]
-  extraIngress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]
-  extraEgress: [{to: [{ipBlock: {cidr: 198.51.100.0/24}}]}]
-serviceAccount: {annotations: {example.org/role: qdrant}}
-autoscaling: {enabled: true}
-affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: disk, operator: Exists}]}]}}}
-topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: qdrant, app.kubernetes.io/name: qdrant, app.kubernetes.io/instance: q}}}]
-nodeSelector: {disk: nvme}
-tolerations: [{key: dedicated, operator: Exists}]
-priorityClassName: high
-runtimeClassName: gvisor
-schedulerName: stork
-minReadySeconds: 5
-updateStrategy: {partition: 0}
-metrics:
-  serviceMonitor: {enabled: true, labels: {release: prometheus}, perCollection: true, relabelings: [{action: labeldrop, regex: pod_uid}], metricRelabelings: [{action: drop, sourceLabels: [__name__], regex: "go_.*"}]}
-  prometheusRule: {enabled: true, labels: {release: prometheus}}
-  dashboard: {enabled: true, annotations: {example.org/folder: Qdrant}}
-extraEnv: [{name: RUST_BACKTRACE, value: "1"}]
-extraEnvFrom: [{configMapRef: {name: more}}]
-extraArgs: [--disable-telemetry]
-extraVolumes: [{name: models, emptyDir: {}}]
-extraVolumeMounts: [{name: models, mountPath: /models}]
-extraInitContainers:
-  - {name: prepare, image: example.org/prepare, securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}}
-extraContainers:
-  - {name: beside, image: example.org/beside, securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}}
-extraObjects:
-  - {apiVersion: v1, kind: ConfigMap, metadata: {name: more, namespace: "{{ .Release.Namespace }}"}, data: {RUST_LOG: info}}
-`
+// everything is for a cluster of both address families.
+var everything = chart.Everything(chart.EverythingIn{StorageClass: "qdrant-fast", IPFamilies: []string{"IPv4", "IPv6"}})
 
 func TestEverythingAtOnceStillHolds(t *testing.T) {
 	t.Parallel()

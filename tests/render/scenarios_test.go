@@ -17,6 +17,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/golden"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
 
 // scenario is a golden case: a file of values/ as its head says it is used, or an .in.yaml of testdata.
@@ -74,7 +75,7 @@ func normal(t *testing.T, text string) string {
 	text = strings.ReplaceAll(text, "helm.sh/chart: qdrant-"+chart.Loaded(t).Metadata.Version, "helm.sh/chart: qdrant-CHART-VERSION")
 	dashboards, err := filepath.Glob(filepath.Join(chart.Dir(), "dashboards", "*.json"))
 	require.NoError(t, err)
-	for _, dashboard := range dashboards {
+	for _, dashboard := range some.Of(t, dashboards) {
 		content, err := os.ReadFile(dashboard)
 		require.NoError(t, err)
 		indented := "    " + strings.ReplaceAll(strings.TrimRight(string(content), "\n"), "\n", "\n    ")
@@ -182,7 +183,7 @@ func TestValuesFilesSayHowTheyAreUsed(t *testing.T) {
 		require.NoError(t, err)
 		assert.Regexp(t, `^# `, string(text), file)
 		assert.Contains(t, string(text), "helm install q charts/qdrant", file)
-		for _, layer := range chart.Layers(file) {
+		for _, layer := range some.Of(t, chart.Layers(file)) {
 			assert.Contains(t, string(text), "-f values/"+layer, "%s: the command does not match what is rendered here", file)
 		}
 	}

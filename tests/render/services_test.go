@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
 
 // portsOf returns the ports of a Service as "name port".
@@ -46,7 +47,7 @@ func TestServices(t *testing.T) {
 		}},
 		"ports lead to the container's by name": {want: func(t *testing.T, o chart.Objects) {
 			for _, name := range []string{"q-qdrant", "q-qdrant-clients", "q-qdrant-headless"} {
-				for _, port := range o.Service(t, name).Spec.Ports {
+				for _, port := range some.Of(t, o.Service(t, name).Spec.Ports) {
 					assert.Equal(t, port.Name, port.TargetPort.StrVal, name)
 					assert.Equal(t, corev1.ProtocolTCP, port.Protocol, name)
 				}
@@ -101,13 +102,13 @@ func TestServices(t *testing.T) {
 			}},
 		"the hint for proxies": {values: `service: {grpcAppProtocol: kubernetes.io/h2c}`, want: func(t *testing.T, o chart.Objects) {
 			for _, name := range []string{"q-qdrant", "q-qdrant-clients", "q-qdrant-headless"} {
+				hinted := map[string]string{}
 				for _, port := range o.Service(t, name).Spec.Ports {
-					if port.Name == "grpc" {
-						assert.Equal(t, ptr.To("kubernetes.io/h2c"), port.AppProtocol, name)
-					} else {
-						assert.Nil(t, port.AppProtocol, name)
+					if port.AppProtocol != nil {
+						hinted[port.Name] = *port.AppProtocol
 					}
 				}
+				assert.Equal(t, map[string]string{"grpc": "kubernetes.io/h2c"}, hinted, name)
 			}
 		}},
 	})

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
 
 // withShepherd is the least that turns it on in a clone.
@@ -53,7 +54,7 @@ func TestShepherdOff(t *testing.T) {
 	pod := podSpec(t, o)
 	assert.Empty(t, pod.InitContainers)
 	assert.Len(t, pod.Containers, 1)
-	for _, volume := range pod.Volumes {
+	for _, volume := range some.Of(t, pod.Volumes) {
 		assert.Nil(t, volume.Projected, volume.Name)
 	}
 	assert.Equal(t, "/readyz", o.Server(t).ReadinessProbe.HTTPGet.Path)
@@ -192,11 +193,14 @@ func TestShepherdValues(t *testing.T) {
 			}
 			// Where no server runs there is nothing but the authority: the private key stays with the peers.
 			for _, pod := range []corev1.PodSpec{o.Deployment(t, "q-shepherd").Spec.Template.Spec, o.Pod(t, "q-qdrant-test").Spec} {
+				var secrets []*corev1.SecretVolumeSource
 				for _, volume := range pod.Volumes {
 					if volume.Secret != nil {
-						assert.Equal(t, []corev1.KeyToPath{{Key: "authority.pem", Path: "authority.pem"}}, volume.Secret.Items)
+						secrets = append(secrets, volume.Secret)
 					}
 				}
+				require.Len(t, secrets, 1)
+				assert.Equal(t, []corev1.KeyToPath{{Key: "authority.pem", Path: "authority.pem"}}, secrets[0].Items)
 			}
 		}},
 		"TLS for clients alone": {values: withShepherd + `tls: {enabled: true, existingSecret: s, p2p: false}`, want: func(t *testing.T, o chart.Objects) {

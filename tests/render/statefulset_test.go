@@ -222,7 +222,7 @@ func TestEscapeHatches(t *testing.T) {
 	assert.Equal(t, corev1.EnvVar{Name: "RUST_BACKTRACE", Value: "1"}, server.Env[len(server.Env)-1], "the last of two wins, so the user's is last")
 	assert.Equal(t, "more", server.EnvFrom[0].ConfigMapRef.Name)
 	assert.Equal(t, []string{"--disable-telemetry"}, server.Args)
-	assert.Contains(t, pod.Volumes, corev1.Volume{Name: "models", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	assert.Equal(t, "1Gi", volume(t, o, "models").EmptyDir.SizeLimit.String())
 	assert.Contains(t, server.VolumeMounts, corev1.VolumeMount{Name: "models", MountPath: "/models"})
 	require.Len(t, pod.InitContainers, 3)
 	assert.Equal(t, "prepare", pod.InitContainers[0].Name, "what the user prepares is there when shepherd decides")
@@ -286,9 +286,9 @@ func TestPodTemplateChangesOnlyWithThePod(t *testing.T) {
 func TestPodTemplateDoesNotNameTheChart(t *testing.T) {
 	t.Parallel()
 	template := chart.Render(t, ``).StatefulSet(t, chart.Fullname).Spec.Template
-	for key := range template.Labels {
-		assert.NotContains(t, []string{"helm.sh/chart", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"}, key,
-			"a new version of the chart would restart every pod")
+	require.NotEmpty(t, template.Labels)
+	for _, key := range []string{"helm.sh/chart", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"} {
+		assert.NotContains(t, template.Labels, key, "a new version of the chart would restart every pod")
 	}
 }
 

@@ -83,6 +83,7 @@ func TestEveryRuleIsBroken(t *testing.T) {
 	template, err := os.ReadFile(filepath.Join(chart.Dir(), "templates", "_validate.tpl"))
 	require.NoError(t, err)
 	rules := regexp.MustCompile(`append \$wrong (?:\(printf )?"((?:[^"\\]|\\.)*)"`).FindAllSubmatch(template, -1)
+	require.NotEmpty(t, rules)
 	require.Len(t, rules, strings.Count(string(template), "append $wrong"), "a rule whose message this test can't read")
 
 	var said strings.Builder

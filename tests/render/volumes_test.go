@@ -121,11 +121,7 @@ persistence:
 		}},
 		"the certificate is mounted read-only": {values: `tls: {enabled: true, existingSecret: certificate}`, want: func(t *testing.T, o chart.Objects) {
 			assert.Equal(t, "certificate", volume(t, o, "qdrant-tls").Secret.SecretName)
-			for _, mount := range o.Server(t).VolumeMounts {
-				if mount.Name == "qdrant-tls" {
-					assert.True(t, mount.ReadOnly)
-				}
-			}
+			assert.Contains(t, o.Server(t).VolumeMounts, corev1.VolumeMount{Name: "qdrant-tls", MountPath: "/qdrant/tls", ReadOnly: true})
 		}},
 	})
 }

@@ -115,6 +115,8 @@ func Render(t testing.TB, values string, options ...Option) Objects {
 	require.NoError(t, err, "rendering the chart with values:\n%s", values)
 	objects, err := decode(files)
 	require.NoError(t, err, "decoding what was rendered with values:\n%s", values)
+	// Of nothing, all that a test says is absent would be so.
+	require.NotEmpty(t, objects.All, "no object is rendered with values:\n%s", values)
 	r := newRender(options)
 	objects.namespace = r.namespace
 	objects.shepherd = shepherdImage(t, r.values(t, values))

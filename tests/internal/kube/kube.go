@@ -4,6 +4,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,23 +76,35 @@ func Poll(ctx context.Context, timeout time.Duration, what string, try func(ctx 
 	}
 }
 
-// Steady calls try for the whole window and returns the first error that it meets: it proves that something does NOT
-// happen while the window lasts.
-func Steady(ctx context.Context, window time.Duration, what string, try func(ctx context.Context) error) error {
+// Steady looks for the whole window and returns the first error that a look comes to: it proves that something does NOT
+// happen while the window lasts. Only looks prove it. Each has timeouts.Look; one that is not over by then has seen nothing,
+// and timeouts.Unseen is the longest time without one that has, from the beginning of the window to a last look after its end.
+func Steady(ctx context.Context, window time.Duration, what string, look func(ctx context.Context) error) error {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, window)
-	defer cancel()
 	ticker := time.NewTicker(timeouts.Tick)
 	defer ticker.Stop()
+	seen := start // when the last look that saw something began
 	for {
-		if err := try(ctx); err != nil && ctx.Err() == nil {
+		began := time.Now()
+		attempt, stop := context.WithTimeout(ctx, timeouts.Look)
+		err := look(attempt)
+		unanswered := attempt.Err() != nil && errors.Is(err, context.DeadlineExceeded)
+		stop()
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w", what, errors.Join(ctx.Err(), err))
+		case err != nil && !unanswered:
 			return fmt.Errorf("%s: no longer so after %s: %w", what, time.Since(start).Round(time.Millisecond), err)
+		case time.Since(seen) > timeouts.Unseen:
+			return fmt.Errorf("%s: not seen for %s, which is longer than %s: %w", what, time.Since(seen).Round(time.Millisecond),
+				timeouts.Unseen, cmp.Or(err, errors.New("the look took too long")))
+		case err == nil && began.Sub(start) >= window:
+			return nil
+		case err == nil:
+			seen = began
 		}
 		select {
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) && time.Since(start) >= window {
-				return nil
-			}
 			return fmt.Errorf("%s: %w", what, ctx.Err())
 		case <-ticker.C:
 		}

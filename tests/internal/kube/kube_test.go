@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
 func TestWaitRollout(t *testing.T) {
@@ -98,12 +102,72 @@ func TestPoll(t *testing.T) {
 
 func TestSteady(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, Steady(t.Context(), 20*time.Millisecond, "calm", func(context.Context) error { return nil }))
-	err := Steady(t.Context(), time.Minute, "calm", func(context.Context) error { return errors.New("a gust") })
-	require.ErrorContains(t, err, "calm: no longer so after")
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, Steady(cancelled, time.Minute, "calm", func(context.Context) error { return nil }), context.Canceled)
+	const window = 20 * time.Second
+	// A look is told how long Steady has been at it.
+	type look func(ctx context.Context, since time.Duration) error
+	calm := func(context.Context, time.Duration) error { return nil }
+	hangs := func(ctx context.Context, _ time.Duration) error {
+		<-ctx.Done()
+		return fmt.Errorf("asking the wind: %w", ctx.Err())
+	}
+	lasting := func(d time.Duration, ends error) look {
+		return func(context.Context, time.Duration) error {
+			time.Sleep(d)
+			return ends
+		}
+	}
+	from := func(begin time.Duration, then, before look) look {
+		return func(ctx context.Context, since time.Duration) error {
+			if since >= begin {
+				return then(ctx, since)
+			}
+			return before(ctx, since)
+		}
+	}
+	gust := lasting(0, errors.New("a gust"))
+	for _, test := range []struct {
+		name    string
+		look    look
+		least   int    // looks at the least
+		wantErr string // empty for none
+	}{
+		{name: "seen_all_the_time", look: calm, least: int(window / timeouts.Tick)},
+		{name: "seen_by_slow_looks", look: lasting(timeouts.Look-time.Millisecond, nil), least: 3},
+		{name: "lost_from_sight_for_a_moment", look: from(9*time.Second, calm, from(8*time.Second, hangs, calm)), least: int(window/timeouts.Tick) / 2},
+		{name: "gone_at_once", look: gust, wantErr: "calm: no longer so after 0s: a gust"},
+		{name: "gone_in_the_middle", look: from(8*time.Second, gust, calm), wantErr: "calm: no longer so after 8s: a gust"},
+		{name: "gone_after_the_last_tick_of_the_window", look: from(window-timeouts.Tick/2, gust, calm), wantErr: "calm: no longer so after 20s: a gust"},
+		{name: "gone_as_a_look_says_that_took_too_long", look: lasting(timeouts.Look+time.Second, errors.New("a gust")), wantErr: "calm: no longer so after 6s: a gust"},
+		{name: "never_seen", look: hangs, wantErr: "calm: not seen for"},
+		{name: "seen_once_and_never_again", look: from(time.Millisecond, hangs, calm), wantErr: "calm: not seen for"},
+		{name: "not_seen_in_the_last_part_of_the_window", look: from(window-2*time.Second, hangs, calm), wantErr: "calm: not seen for"},
+		{name: "not_seen_for_too_long_in_the_middle", look: from(timeouts.Unseen+3*time.Second, calm, from(time.Second, hangs, calm)), wantErr: "calm: not seen for"},
+		{name: "seen_only_by_looks_that_take_for_ever", look: lasting(timeouts.Unseen+time.Second, nil), wantErr: "the look took too long"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start, looks := time.Now(), 0
+				err := Steady(t.Context(), window, "calm", func(ctx context.Context) error {
+					looks++
+					return test.look(ctx, time.Since(start))
+				})
+				if test.wantErr != "" {
+					require.ErrorContains(t, err, test.wantErr)
+					return
+				}
+				require.NoError(t, err)
+				assert.GreaterOrEqual(t, looks, test.least)
+				assert.GreaterOrEqual(t, time.Since(start), window)
+			})
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		t.Parallel()
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, Steady(cancelled, window, "calm", func(context.Context) error { return nil }), context.Canceled)
+	})
 }
 
 func TestPods(t *testing.T) {
@@ -128,6 +192,27 @@ func TestPodState(t *testing.T) {
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 101, Reason: "Error"}},
 	}}}
 	assert.Equal(t, "q-1 Pending, qdrant CrashLoopBackOff, qdrant restarted 2 times, last exit 101 (Error)", PodState(waiting))
+}
+
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	ended := func(statuses ...corev1.ContainerStatus) *corev1.Pod {
+		pod := pod("probe-1")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", ContainerStatuses: statuses}
+		return pod
+	}
+	terminated := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3}}
+	code, err := exitCode(ended(corev1.ContainerStatus{Name: Container, State: terminated}))
+	require.NoError(t, err)
+	assert.Equal(t, 3, code)
+	for name, pod := range map[string]*corev1.Pod{
+		"no_container_has_a_status": ended(),
+		"it_never_ran":              ended(corev1.ContainerStatus{Name: Container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}}),
+		"another_container_ended":   ended(corev1.ContainerStatus{Name: "beside", State: terminated}),
+	} {
+		_, err := exitCode(pod)
+		require.ErrorContains(t, err, "pod n/probe-1 ended without an exit code: Evicted", name)
+	}
 }
 
 func TestReached(t *testing.T) {

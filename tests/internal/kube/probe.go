@@ -52,14 +52,21 @@ func (c *Client) RunPod(ctx context.Context, namespace string, options PodOption
 		return PodResult{}, err
 	}
 	var result PodResult
-	for _, status := range pod.Status.ContainerStatuses {
-		if status.State.Terminated == nil {
-			return result, fmt.Errorf("pod %s/%s ended without an exit code: %s %s", namespace, name, pod.Status.Reason, pod.Status.Message)
-		}
-		result.ExitCode = int(status.State.Terminated.ExitCode)
+	if result.ExitCode, err = exitCode(pod); err != nil {
+		return result, err
 	}
 	result.Output, err = c.Logs(ctx, namespace, name, Container, false)
 	return result, err
+}
+
+// exitCode is that of the script of a pod that has ended. A pod that was evicted, or never came to run, has none.
+func exitCode(pod *corev1.Pod) (int, error) {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == Container && status.State.Terminated != nil {
+			return int(status.State.Terminated.ExitCode), nil
+		}
+	}
+	return 0, fmt.Errorf("pod %s/%s ended without an exit code: %s %s", pod.Namespace, pod.Name, pod.Status.Reason, pod.Status.Message)
 }
 
 // HoldPod starts a pod that runs its script (sleep infinity when empty) until stop is called, and waits until it runs.

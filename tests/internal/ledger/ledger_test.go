@@ -316,6 +316,7 @@ func TestWaitingForWritesThatNeverComeEnds(t *testing.T) {
 	require.ErrorContains(t, err, "waiting for 1 acknowledged writes: 0 so far")
 	report := l.Stop()
 	assert.Zero(t, report.Writes.Succeeded)
+	assert.Positive(t, report.Writes.Failed)
 	assert.Equal(t, report.Writes.Failed, report.Writes.Unknown)
 	require.Error(t, report.Within(Budget{Failed: 1000}))
 }

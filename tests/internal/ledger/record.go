@@ -145,7 +145,8 @@ func sameVector(a, b []float32) bool {
 		return false
 	}
 	for i := range a {
-		if math.Abs(float64(a[i]-b[i])) > 1e-4 {
+		// One that is no number compares as neither near nor far.
+		if difference := math.Abs(float64(a[i] - b[i])); difference > 1e-4 || math.IsNaN(difference) {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -171,6 +172,15 @@ func TestJudge(t *testing.T) {
 				assert.Contains(t, verdict.String(), test.says)
 			}
 		})
+	}
+}
+
+func TestSameVector(t *testing.T) {
+	t.Parallel()
+	nan, infinite := float32(math.NaN()), float32(math.Inf(1))
+	assert.True(t, sameVector([]float32{1, 2}, []float32{1, 2.00001}), "as a normalisation rounds")
+	for name, other := range map[string][]float32{"another": {1, 2.1}, "shorter": {1}, "no number": {1, nan}, "infinite": {1, infinite}, "nothing": nil} {
+		assert.False(t, sameVector(other, []float32{1, 2}), name)
 	}
 }
 

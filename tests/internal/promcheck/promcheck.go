@@ -89,7 +89,7 @@ func (s Selector) String() string {
 	return s.Metric + "{" + strings.Join(matchers, ",") + "}"
 }
 
-// Alerts returns the alerts of the rule file at path, which has to pass all of Prometheus' own checks.
+// Alerts returns the alerts of the rule file at path, which has to pass all of Prometheus' own checks and to have some.
 func Alerts(path string) ([]rulefmt.Rule, error) {
 	groups, err := readRules(path)
 	if err != nil {
@@ -102,6 +102,9 @@ func Alerts(path string) ([]rulefmt.Rule, error) {
 				alerts = append(alerts, rule)
 			}
 		}
+	}
+	if len(alerts) == 0 {
+		return nil, fmt.Errorf("reading rules of %s: it has no alert", filepath.Base(path))
 	}
 	return alerts, nil
 }
@@ -151,6 +154,9 @@ func queriesOf(name string, groups *rulefmt.RuleGroups) ([]Query, error) {
 			}
 			queries = append(queries, query)
 		}
+	}
+	if len(queries) == 0 {
+		return nil, fmt.Errorf("reading rules of %s: it has no rule", name)
 	}
 	return queries, nil
 }

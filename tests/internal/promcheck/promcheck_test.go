@@ -154,6 +154,7 @@ func TestDashboardsAreWhole(t *testing.T) {
 		uids[board.UID] = true
 
 		ids, cells := map[int]bool{}, map[[2]int]string{}
+		require.NotEmpty(t, board.all(), file)
 		for _, panel := range board.all() {
 			assert.NotEmpty(t, panel.Title, "%s: panel %d", file, panel.ID)
 			assert.False(t, ids[panel.ID], "%s: two panels have the id %d", file, panel.ID)
@@ -214,6 +215,10 @@ func TestMistakesAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, "rules.yaml")
 	_, err = Rules(write("rules.yaml", "groups:\n- name: g\n  rules:\n  - {alert: A, expr: up, severity: high}\n"))
 	require.ErrorContains(t, err, "severity")
+	_, err = Rules(write("rules.yaml", "groups:\n- name: g\n"))
+	require.ErrorContains(t, err, "rules.yaml: it has no rule")
+	_, err = Alerts(write("rules.yaml", "groups:\n- name: g\n  rules:\n  - {record: 'a:b', expr: up}\n"))
+	require.ErrorContains(t, err, "rules.yaml: it has no alert")
 	_, err = Dashboard(write("board.json", `{"panels":[{"title":"Peers","targets":[{"expr":"up{job=\"$nobody\"}"}]}]}`))
 	require.ErrorContains(t, err, "board.json: Peers: no variable is called $nobody")
 	_, err = Dashboard(write("board.json", `{"panels":[{"title":"Row","type":"row","panels":[{"title":"Peers","targets":[{"expr":"max(up"}]}]}]}`))

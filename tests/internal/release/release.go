@@ -29,6 +29,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -259,14 +260,14 @@ func (r *Release) WaitReady(t testing.TB, replicas int32) {
 	t.Logf("%s: %d replicas rolled out and ready after %s", r.Fullname(), replicas, time.Since(begin).Round(time.Second))
 }
 
-// Pods lists the release's Qdrant pods, ordinals in order.
+// Pods lists the release's Qdrant pods, ordinals in order. Without any the test ends.
 func (r *Release) Pods(t testing.TB) []corev1.Pod {
 	t.Helper()
 	pods, err := r.cluster.Pods(t.Context(), r.Namespace, r.Selector())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pods
+	return some.Of(t, pods)
 }
 
 func (r *Release) run(t testing.TB, what, command string, args ...string) (string, error) {

@@ -46,6 +46,8 @@ var (
 	CutOff           = time.Minute              // how long a node is cut off
 	EndpointsSettled = scaled(1 * time.Minute)  // Service endpoints follow the pods
 	Settle           = scaled(10 * time.Second) // the window in which something must NOT happen
+	Look             = scaled(5 * time.Second)  // one look in such a window
+	Unseen           = scaled(12 * time.Second) // the longest time in such a window without a look that was answered
 )
 
 // Tick is the pause between two looks at a condition. It does not scale.

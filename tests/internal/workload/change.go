@@ -102,7 +102,7 @@ func changeVectors(ctx context.Context, client *qdrant.Client, name string, word
 			if err != nil {
 				return 0, fmt.Errorf("%s: %w", act, err)
 			}
-			if len(found) != 1 || found[0].Text != words.Words[i] || math.Abs(float64(found[0].Score)-1) > tolerance {
+			if len(found) != 1 || found[0].Text != words.Words[i] || !within(tolerance, float64(found[0].Score)-1) {
 				return 0, fmt.Errorf("%s: a search for the new vector of %q found %v", act, words.Words[i], found)
 			}
 		}
@@ -122,6 +122,9 @@ func deleteByFilter(ctx context.Context, client *qdrant.Client, name string, bas
 		to.Words = append(to.Words, word)
 		to.Ranks = append(to.Ranks, base.Ranks[i])
 		to.Vectors = append(to.Vectors, base.Vectors[i])
+	}
+	if four.Len() == 0 {
+		return 0, fmt.Errorf("%s: no word has four letters", act)
 	}
 	filter := &qdrant.Filter{Must: []*qdrant.Condition{qdrant.NewMatchInt(fieldLength, 4)}}
 	answer, err := client.Delete(ctx, &qdrant.DeletePoints{
@@ -162,6 +165,9 @@ func idsOf(words wink.Set) []*qdrant.PointId {
 // RequireWords reads every word of a set back, payload and vector, from the
 // peer that the client leads to.
 func RequireWords(ctx context.Context, client *qdrant.Client, name string, words wink.Set) error {
+	if words.Len() == 0 {
+		return fmt.Errorf("reading points of collection %s: no word is asked for", name)
+	}
 	for begin := 0; begin < words.Len(); begin += 1000 {
 		end := min(begin+1000, words.Len())
 		part := wink.Set{Words: words.Words[begin:end], Ranks: words.Ranks[begin:end], Vectors: words.Vectors[begin:end]}
@@ -196,12 +202,15 @@ func requireWords(ctx context.Context, client *qdrant.Client, name string, words
 	return nil
 }
 
+// within says whether a difference is at most so large. One that is no number is not, whichever way it is compared.
+func within(allowed, difference float64) bool { return math.Abs(difference) <= allowed }
+
 func near(a, b []float32) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		if math.Abs(float64(a[i]-b[i])) > tolerance {
+		if !within(tolerance, float64(a[i]-b[i])) {
 			return false
 		}
 	}
@@ -307,10 +316,10 @@ func checkScores(found []*qdrant.ScoredPoint, want []float64, k int, smallerFirs
 	for place, p := range found {
 		score := float64(p.GetScore())
 		allowed := tolerance * math.Max(1, math.Abs(score))
-		if own := want[p.GetId().GetNum()]; math.Abs(score-own) > allowed {
+		if own := want[p.GetId().GetNum()]; !within(allowed, score-own) {
 			return fmt.Errorf("the score of point %d is %v, it should be %v", p.GetId().GetNum(), score, own)
 		}
-		if math.Abs(score-sorted[place]) > allowed {
+		if !within(allowed, score-sorted[place]) {
 			return fmt.Errorf("the score at place %d is %v, it should be %v", place+1, score, sorted[place])
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -264,7 +263,7 @@ func checkExact(points []*qdrant.ScoredPoint, truth []wink.Neighbour) error {
 		return fmt.Errorf("%d points were found, there are %d", len(points), len(truth))
 	}
 	for i, p := range points {
-		if math.Abs(float64(p.GetScore()-truth[i].Similarity)) > tolerance {
+		if !within(tolerance, float64(p.GetScore()-truth[i].Similarity)) {
 			return fmt.Errorf("the score at place %d is %v, it should be %v", i+1, p.GetScore(), truth[i].Similarity)
 		}
 	}

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -50,6 +51,7 @@ func TestCheckScores(t *testing.T) {
 		{"the wrong end", scored(0, 0.1, 2, 0.5), false, "the score at place 1 is"},
 		{"one left out", scored(1, 0.9, 0, 0.1), false, "the score at place 2 is"},
 		{"a wrong score", scored(1, 0.9, 2, 0.6), false, "the score of point 2 is"},
+		{"no number", scored(1, float32(math.NaN()), 2, 0.5), false, "the score of point 1 is"},
 		{"too few", scored(1, 0.9), false, "1 points were found instead of 2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -61,6 +63,16 @@ func TestCheckScores(t *testing.T) {
 				require.ErrorContains(t, err, test.wantErr)
 			}
 		})
+	}
+}
+
+func TestNear(t *testing.T) {
+	t.Parallel()
+	nan := float32(math.NaN())
+	assert.True(t, near([]float32{1, 2}, []float32{1, 2}))
+	for name, other := range map[string][]float32{"another": {1, 2.1}, "shorter": {1}, "no number": {1, nan}, "infinite": {1, float32(math.Inf(1))}} {
+		assert.False(t, near(other, []float32{1, 2}), name)
+		assert.False(t, near([]float32{1, 2}, other), name)
 	}
 }
 
