@@ -106,7 +106,7 @@ func (w *podWatch) soFar() []string {
 // end waits until the record has caught up with the pods as they are now, ends it and returns it.
 func (w *podWatch) end(t *testing.T) []string {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Request, "the record of pods to catch up", func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the record of pods to catch up", func(ctx context.Context) error {
 		pods, err := suite.Pods(ctx, w.d.namespace, kube.Selector(w.d.name))
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func (d *deployment) podsDuring(t *testing.T, do func()) []string {
 // awaitEvents waits until just these have been recorded.
 func (w *podWatch) awaitEvents(t *testing.T, want []string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the pods", w.look(want, slices.Clone)))
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, slices.Clone)))
 }
 
 // awaitOnly waits until just these have been recorded, and sees that no more come while a controller would have the time for it.
@@ -157,7 +157,7 @@ func (w *podWatch) awaitOnly(t *testing.T, want []string) {
 func (w *podWatch) awaitInAnyOrder(t *testing.T, want []string) {
 	t.Helper()
 	sorted := func(events []string) []string { return slices.Sorted(slices.Values(events)) }
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the pods", w.look(want, sorted)))
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, sorted)))
 }
 
 func (w *podWatch) look(want []string, order func([]string) []string) func(context.Context) error {
