@@ -14,11 +14,13 @@ ifeq ($(origin GOTOOLCHAIN),undefined)
 export GOTOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
 endif
 
-# Every tool is built from a Go module at a fixed version; Go's checksum database vouches for its content.
-HELM_VERSION := v3.22.0
-KIND_VERSION := v0.33.0
+# Every tool is built from a Go module at a fixed version; Go's checksum database vouches for its content. Most are tools of
+# go.mod, which has their versions.
+version_of = $(shell awk '$$1 == "$(1)" && $$2 ~ /^v/ {print $$2; exit}' go.mod)
+HELM_VERSION := $(call version_of,helm.sh/helm/v3)
+KIND_VERSION := $(call version_of,sigs.k8s.io/kind)
+GOTESTSUM_VERSION := $(call version_of,gotest.tools/gotestsum)
 GOLANGCI_LINT_VERSION := v2.15.0
-GOTESTSUM_VERSION := v1.13.0
 ACTIONLINT_VERSION := v1.7.12
 # Go's vulnerability database of a day, which is a module too: a scan asks no server.
 VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
@@ -85,6 +87,7 @@ compose-down: ## Stop it; the volumes stay.
 
 .PHONY: kubernetes tools generate golden lint vulncheck verify image package publish
 kubernetes: ## Compile the control plane of `make test` and of `make up` without Docker: once, some six minutes.
+	@echo "building tools/localkube; the first time its dependencies are compiled, which takes minutes"
 	go run ./tools/localkube
 
 tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl $(BIN)/helm4 ## Build the pinned tools into bin/.
@@ -214,22 +217,30 @@ e2e-matrix: ## Write the e2e suites as a workflow's output.
 
 ##@ Tools
 
+# All of Go is compiled with the same settings, so that once is enough: for the tools, the tests and what `go run` runs. That excludes
+# -trimpath and cgo, which the race detector alone needs. Flags of the linker don't matter.
+export CGO_ENABLED := $(if $(filter-out 0 false,$(RACE)),1,0)
+
+# $(call build,FILE,PACKAGE,FLAGS OF THE LINKER) says what takes so long.
+define build
+@echo "building $(notdir $(1)); the first time its dependencies are compiled, which takes minutes"; began=$$SECONDS; mkdir -p $(BIN); \
+go build -ldflags "-s -w $(3)" -o $(1) $(2); echo "built $(notdir $(1)) in $$((SECONDS - began)) s"
+endef
+
+minor := $(lastword $(subst ., ,$(KUBERNETES_VERSION)))
+
 $(BIN)/.helm-$(HELM_VERSION):
 	# The versions that a release of Helm is stamped with: without them it takes every cluster for Kubernetes 1.20.
-	GOBIN=$(BIN) go install -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$(HELM_VERSION) -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(lastword $(subst ., ,$(KUBERNETES_VERSION))) -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(lastword $(subst ., ,$(KUBERNETES_VERSION)))" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
-	touch $@
+	$(call build,$(BIN)/helm,helm.sh/helm/v3/cmd/helm,-X helm.sh/helm/v3/internal/version.version=$(HELM_VERSION) -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(minor) -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(minor))
+	@touch $@
 
 $(BIN)/.kind-$(KIND_VERSION):
-	GOBIN=$(BIN) go install -ldflags "-s -w" sigs.k8s.io/kind@$(KIND_VERSION)
-	touch $@
-
-$(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION):
-	GOBIN=$(BIN) go install -ldflags "-s -w" github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
-	touch $@
+	$(call build,$(BIN)/kind,sigs.k8s.io/kind,)
+	@touch $@
 
 $(BIN)/.gotestsum-$(GOTESTSUM_VERSION):
-	GOBIN=$(BIN) go install -ldflags "-s -w" gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
-	touch $@
+	$(call build,$(BIN)/gotestsum,gotest.tools/gotestsum,)
+	@touch $@
 
 $(BIN)/.actionlint-$(ACTIONLINT_VERSION):
 	GOBIN=$(BIN) go install -ldflags "-s -w" github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
@@ -243,8 +254,14 @@ $(VULNDB)/index/db.json:
 
 # Its version follows go.mod, so it is built again when that changes.
 $(BIN)/kubectl: tools/kubectl/main.go go.mod
-	go build -ldflags "-s -w" -o $@ ./tools/kubectl
+	$(call build,$@,./tools/kubectl,)
 
 # Its version is that of go.mod, too. Unlike Helm 3 it knows the Kubernetes version of the client-go that it is built with.
 $(BIN)/helm4: go.mod
-	go build -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$$(go list -m -f '{{.Version}}' helm.sh/helm/v4)" -o $@ helm.sh/helm/v4/cmd/helm
+	$(call build,$@,helm.sh/helm/v4/cmd/helm,-X helm.sh/helm/v4/internal/version.version=$(call version_of,helm.sh/helm/v4))
+
+# Its dependencies are many and only `make lint` needs it, so it is built from a module graph of its own.
+$(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION):
+	@echo "building golangci-lint; the first time that takes minutes"
+	GOBIN=$(BIN) go install -ldflags "-s -w" github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@touch $@

@@ -13,7 +13,8 @@ docker info >/dev/null 2>&1 || { echo "bench: set QDRANT_BIN to a Qdrant binary,
 unset QDRANT_API_KEY QDRANT_API_KEY_FILE QDRANT_TLS QDRANT_CA QDRANT_CERT QDRANT_KEY
 image=$(sed -n 's/^ *image: \(.*qdrant.*\)/\1/p' compose/compose.yaml | head -1)
 container=$(docker run --rm --detach --publish 127.0.0.1::6334 --ulimit nofile=20000 --env QDRANT__TELEMETRY_DISABLED=true --entrypoint ./qdrant "$image")
-trap 'docker stop "$container" >/dev/null' EXIT
+# Stops the container when nothing holds the pipe any more, neither this script nor the benchmark, whoever ended them.
+exec 9> >(trap '' INT TERM HUP; cat; docker stop "$container" >/dev/null)
 server=(--target "$(docker port "$container" 6334/tcp | head -1)")
 # The processor time of the server can be read where its process is one of this machine.
 pid=$(docker inspect --format '{{.State.Pid}}' "$container")

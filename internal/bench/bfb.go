@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strconv"
 	"time"
+
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 )
 
 // bfb prepares the contest with Qdrant's own load tool, which is timed as a whole process: it does not say how long its upload took. It writes
@@ -63,7 +65,7 @@ func (s *session) runBfb(ctx context.Context, arguments []string) (time.Duration
 	}
 	var complaints bytes.Buffer
 	command.Stderr = &complaints
-	if err := runGroup(ctx, command); err != nil {
+	if err := child.Run(ctx, command); err != nil {
 		return 0, fmt.Errorf("running bfb: %w: %s", err, complaints.String())
 	}
 	return command.ProcessState.UserTime() + command.ProcessState.SystemTime(), nil

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -93,6 +92,3 @@ func processorModel() string {
 	}
 	return ""
 }
-
-// dieWithParent has the kernel end a process when the benchmark goes without cleaning up.
-func dieWithParent(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGKILL }

@@ -4,7 +4,6 @@ package bench
 
 import (
 	"errors"
-	"syscall"
 	"time"
 )
 
@@ -14,4 +13,3 @@ func processCPU(int) (time.Duration, error)           { return 0, errNoProc }
 func processMemory(int) (now, peak uint64, err error) { return 0, 0, errNoProc }
 func loadAverage() (float64, error)                   { return 0, errNoProc }
 func processorModel() string                          { return "" }
-func dieWithParent(*syscall.SysProcAttr)              {}

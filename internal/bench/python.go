@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/vectorfile"
 )
 
@@ -162,7 +163,7 @@ func run(ctx context.Context, in *bytes.Reader, program string, arguments ...str
 	}
 	var out, complaints bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaints
-	if err := runGroup(ctx, command); err != nil {
+	if err := child.Run(ctx, command); err != nil {
 		lines := strings.Split(strings.TrimSpace(complaints.String()), "\n")
 		if last := lines[len(lines)-1]; last != "" {
 			return "", fmt.Errorf("%s: %w: %s", program, err, last)

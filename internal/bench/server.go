@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/serverprocess"
 )
 
@@ -20,7 +21,7 @@ type server struct {
 	target string // host:port of its gRPC API
 	pid    int    // 0 where its processor time can't be read
 
-	command   *exec.Cmd // nil where we did not start it
+	command   *child.Process // nil where we did not start it
 	exited    chan struct{}
 	directory string
 }
@@ -64,13 +65,14 @@ func (s *server) start(ctx context.Context, binary string) error {
 	command.Dir = s.directory // has no config/, so the built-in defaults apply
 	command.Env = serverprocess.Environment(s.directory, ports[0], ports[1])
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = ownGroup() // it is needed until what was made on it is gone
-	if err := command.Start(); err != nil {
+	// In a group of its own: it is needed until what was made on it is gone.
+	process, err := child.Start(command)
+	if err != nil {
 		return err
 	}
-	s.command, s.pid = command, command.Process.Pid
+	s.command, s.pid = process, command.Process.Pid
 	go func() {
-		_ = command.Wait()
+		_ = process.Wait()
 		close(s.exited)
 	}()
 	return s.awaitOpen(ctx)

@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// hookTime bounds the hooks of an install, which run Jobs.
-const hookTime = 5 * time.Minute
+// hookTime ends the hooks of an install, which run Jobs, where they hang.
+const hookTime = 15 * time.Minute
 
 // Client installs into one namespace, which must be there. It leaves out what the helm command calls OpenAPI validation: a third of an
 // install's work, to learn that the API server could check fields by itself, which it then is not asked to.

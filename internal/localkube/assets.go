@@ -17,10 +17,11 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 )
 
 // Version is the release of Kubernetes, as tools/kubernetes/go.mod requires it.
@@ -37,7 +38,8 @@ const (
 
 // Assets is a directory with the programs, which is also what KUBEBUILDER_ASSETS is for controller-runtime's envtest. They are
 // compiled first where they are not there yet: once for a version of tools/kubernetes and of Go, into the user's cache directory or into
-// LOCALKUBE_CACHE. That takes minutes and says so; afterwards it takes milliseconds.
+// LOCALKUBE_CACHE. That takes minutes and says so; afterwards it takes milliseconds. Those of other versions are deleted a week after
+// their last use.
 func Assets(ctx context.Context, log *slog.Logger) (string, error) {
 	source, err := source()
 	if err != nil {
@@ -55,6 +57,9 @@ func Assets(ctx context.Context, log *slog.Logger) (string, error) {
 	directory, err := b.build(ctx)
 	if err != nil {
 		return "", fmt.Errorf("building Kubernetes %s: %w", Version, err)
+	}
+	if err := b.prune(directory); err != nil {
+		log.Warn("old builds of Kubernetes stay", "directory", cache, "error", err.Error())
 	}
 	return directory, nil
 }
@@ -128,7 +133,7 @@ func (b builder) fill(ctx context.Context, directory string) error {
 	}
 	defer func() { _ = os.RemoveAll(half) }()
 	begin := time.Now()
-	b.log.Info("compiling Kubernetes, once: some six minutes of two cores", "version", Version, "into", directory)
+	b.log.Info("compiling Kubernetes' control plane, once: some six minutes on two cores", "version", Version, "into", directory)
 	if err := b.compile(ctx, b.source, filepath.Join(half, binary)); err != nil {
 		return outOfSpace(err, half)
 	}
@@ -147,8 +152,36 @@ func (b builder) fill(ctx context.Context, directory string) error {
 	if err := os.Rename(half, directory); err != nil {
 		return err
 	}
-	b.log.Info("compiled", "seconds", int(time.Since(begin).Seconds()), "megabytes", size>>20)
+	b.log.Info("compiled Kubernetes' control plane", "seconds", int(time.Since(begin).Seconds()), "megabytes", size>>20)
 	return nil
+}
+
+// unused is how long a build stays that nobody asks for: another clone or branch may name another version than this one.
+const unused = 7 * 24 * time.Hour
+
+// prune marks a build as used now, and deletes those that have not been used for long.
+func (b builder) prune(used string) error {
+	now := time.Now()
+	failures := []error{os.Chtimes(filepath.Join(used, complete), now, now)}
+	builds, err := filepath.Glob(filepath.Join(b.cache, "v*-*"))
+	if err != nil {
+		return err
+	}
+	for _, build := range builds {
+		info, err := os.Stat(filepath.Join(build, complete))
+		if err != nil {
+			info, err = os.Stat(build) // half a build, of a run that was killed
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // another run was faster
+		case err != nil:
+			failures = append(failures, err)
+		case now.Sub(info.ModTime()) > unused:
+			b.log.Info("deleting a build of Kubernetes that nobody has used for a week", "directory", build)
+			failures = append(failures, os.RemoveAll(build))
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // key changes with all that the binary is made of.
@@ -197,13 +230,9 @@ func compile(ctx context.Context, source, output string) error {
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", output, ".")
 	command.Dir = source
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false")
-	// What go starts must end with it, or a build that was interrupted goes on.
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
-	command.WaitDelay = stopTime
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
-	err := command.Run()
+	err := child.Run(ctx, command)
 	switch {
 	case err == nil:
 		return nil

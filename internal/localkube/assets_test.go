@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,6 +80,34 @@ func TestAHalfBuildIsBuiltAnew(t *testing.T) {
 			assert.EqualValues(t, 2, compiled.Load())
 		})
 	}
+}
+
+func TestBuildsThatNobodyUsesAreDeleted(t *testing.T) {
+	t.Parallel()
+	b, _ := scene(t)
+	old := time.Now().Add(-unused - time.Hour)
+	build := func(module string, age time.Time) string {
+		require.NoError(t, os.WriteFile(filepath.Join(b.source, "go.mod"), []byte(module), 0o644))
+		directory, err := b.build(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, os.Chtimes(filepath.Join(directory, complete), age, age))
+		return directory
+	}
+	left := build("module left", old)
+	half := left + ".half"
+	require.NoError(t, os.Mkdir(half, 0o755))
+	require.NoError(t, os.Chtimes(half, old, old))
+	another := build("module another", time.Now().Add(-unused+time.Hour))
+	own := build("module own", old)
+
+	require.NoError(t, b.prune(own))
+
+	assert.NoDirExists(t, left)
+	assert.NoDirExists(t, half, "a build that was killed")
+	assert.True(t, whole(another), "another clone's, of this week")
+	assert.True(t, whole(own), "it is used now")
+	require.NoError(t, b.prune(another))
+	assert.True(t, whole(own), "it has been used since")
 }
 
 func TestTwoBuildsAtOnceAreOne(t *testing.T) {

@@ -2,8 +2,8 @@
 // controllers and the scheduler are the real ones, compiled from Kubernetes' own modules (tools/kubernetes). Nodes, pods and volumes are
 // simulated: a pod becomes ready as soon as it is scheduled, and nothing runs in it.
 //
-// All of it listens on loopback and lives in one directory: data, logs, keys, and a pid file for each process, by which the next run
-// ends what a killed one left behind.
+// All of it listens on loopback, ends with the process that started it (package child), and lives in one directory: data, logs, keys, and a
+// pid file for each process, by which the next run ends what a killed one may still have left.
 package localkube
 
 import (
@@ -39,8 +39,9 @@ const LingerAnnotation = "localkube/linger"
 // Provisioner is who provides the volumes of the default storage class.
 const Provisioner = "localkube/nothing"
 
-// startTime is how long all of it may take to answer.
-const startTime = 2 * time.Minute
+// startTime ends a start that hangs. A process that ends is noticed at once, and a slow machine is no failure: it takes ten seconds on an
+// idle one.
+const startTime = 10 * time.Minute
 
 // Options are what Start needs.
 type Options struct {

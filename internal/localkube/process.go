@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 )
 
 // stopTime is how long a process has to end after SIGTERM.
@@ -22,11 +24,11 @@ const stopTime = 10 * time.Second
 type process struct {
 	name      string
 	directory string
-	command   *exec.Cmd
+	command   *child.Process
 	exited    chan struct{} // closed when it has ended
 }
 
-// startProcess starts a program in a group of its own and leaves a pid file, by which a later run finds it should this one be killed.
+// startProcess starts a program that ends with this one at the latest, and leaves a pid file, by which a later run waits for its end.
 func startProcess(ctx context.Context, directory, name, program string, arguments ...string) (*process, error) {
 	log, err := os.Create(filepath.Join(directory, name+".log"))
 	if err != nil {
@@ -35,20 +37,19 @@ func startProcess(ctx context.Context, directory, name, program string, argument
 	defer func() { _ = log.Close() }() // the process has its own
 	p := &process{name: name, directory: directory, exited: make(chan struct{})}
 	// It ends by stop and not with a context: the API server must go before etcd does.
-	p.command = exec.CommandContext(context.WithoutCancel(ctx), program, arguments...)
-	p.command.Dir = directory
-	p.command.Stdout, p.command.Stderr = log, log
+	command := exec.CommandContext(context.WithoutCancel(ctx), program, arguments...)
+	command.Dir = directory
+	command.Stdout, command.Stderr = log, log
 	// GOGC: a control plane that lives for minutes has better to do than to collect garbage. It takes a gigabyte more.
-	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory, "GOGC=300"}
-	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.command.Start(); err != nil {
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory, "GOGC=300"}
+	if p.command, err = child.Start(command); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	go func() {
 		_ = p.command.Wait() // how it ended is in its log
 		close(p.exited)
 	}()
-	if err := writePID(directory, name, p.command.Process.Pid); err != nil {
+	if err := writePID(directory, name, command.Process.Pid); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}

@@ -10,13 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 )
 
 // runVariable makes the test binary a run that never ends, in the directory that it names.
@@ -44,15 +46,16 @@ func runForever(directory string) error {
 	select {}
 }
 
-// TestARunAfterAKilledOne: Given a run that was killed and left six processes behind; When another starts in the same directory; Then it
-// ends them, works, and leaves none itself.
+// TestARunAfterAKilledOne: Given a run with six processes; When it is killed; Then they end, and another run works in the same directory
+// and leaves none itself.
 func TestARunAfterAKilledOne(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "plane")
 	killed := exec.CommandContext(t.Context(), os.Args[0])
 	killed.Env = append(os.Environ(), runVariable+"="+directory)
 	said, err := killed.StdoutPipe()
 	require.NoError(t, err)
-	require.NoError(t, killed.Start())
+	process, err := child.Start(killed)
+	require.NoError(t, err)
 	line, err := bufio.NewReader(said).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "it runs\n", line)
@@ -62,18 +65,22 @@ func TestARunAfterAKilledOne(t *testing.T) {
 	_, err = Start(t.Context(), options)
 	require.ErrorContains(t, err, "another run uses", "as long as it runs")
 	require.NoError(t, killed.Process.Kill())
-	_ = killed.Wait()
+	_ = process.Wait()
 	pids, err := filepath.Glob(filepath.Join(directory, "*.pid"))
 	require.NoError(t, err)
 	require.Len(t, pids, 6)
+	for _, file := range pids {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		pid := parsePID(content)
+		require.Greater(t, pid, 1)
+		assert.Eventually(t, func() bool { return !ours(t.Context(), pid, directory) }, startTime, 50*time.Millisecond, file)
+	}
 
-	var log strings.Builder
-	options.Log = slog.New(slog.NewTextHandler(&log, nil))
 	c, err := Start(t.Context(), options)
 	require.NoError(t, err)
 	t.Cleanup(c.Stop)
 
-	assert.Contains(t, log.String(), "ended what an earlier run left behind")
 	client, err := kubernetes.NewForConfig(c.Config)
 	require.NoError(t, err)
 	nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})

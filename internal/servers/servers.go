@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/internal/serverprocess"
 )
@@ -29,9 +30,9 @@ const (
 
 	// startTimeout is long enough for a busy machine: a lone server answers
 	// after about a second, a joining peer after three.
-	startTimeout = time.Minute
+	startTimeout = 10 * time.Minute
 	// stopTimeout bounds a graceful stop, which takes half a second.
-	stopTimeout = 30 * time.Second
+	stopTimeout = 5 * time.Minute
 	tick        = 50 * time.Millisecond
 )
 
@@ -65,7 +66,7 @@ type Server struct {
 	p2p     int
 	join    string // the p2p URI to bootstrap from; empty for the first server
 
-	command *exec.Cmd
+	command *child.Process
 	exited  chan struct{} // closed when the process has ended
 	log     *os.File
 }
@@ -213,14 +214,14 @@ func (s *Server) Start(ctx context.Context) error {
 	command.Dir = s.Directory // has no config/, so the built-in defaults apply
 	command.Env = s.environment()
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = dieWithParent()
-	if err := command.Start(); err != nil {
+	process, err := child.Start(command)
+	if err != nil {
 		_ = log.Close()
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
-	s.command, s.log, s.exited = command, log, make(chan struct{})
+	s.command, s.log, s.exited = process, log, make(chan struct{})
 	go func(exited chan struct{}) {
-		_ = command.Wait()
+		_ = process.Wait()
 		_ = log.Close()
 		close(exited)
 	}(s.exited)

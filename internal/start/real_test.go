@@ -15,13 +15,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/internal/start"
@@ -144,16 +144,16 @@ func (c *realCluster) up(ctx context.Context, p *realPod) error {
 		"QDRANT__STORAGE__SNAPSHOTS_PATH=" + filepath.Join(p.dir, "snapshots"), "QDRANT_INIT_FILE_PATH=" + filepath.Join(p.dir, ".init"),
 	}
 	p.command.Stdout, p.command.Stderr = log, log
-	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.command.Start(); err != nil {
+	process, err := child.Start(p.command)
+	if err != nil {
 		return err
 	}
 	p.exited = make(chan struct{})
-	go func(command *exec.Cmd, exited chan struct{}) {
-		_ = command.Wait()
+	go func(exited chan struct{}) {
+		_ = process.Wait()
 		_ = log.Close()
 		close(exited)
-	}(p.command, p.exited)
+	}(p.exited)
 	p.watch(c.api)
 	return nil
 }

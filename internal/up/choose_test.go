@@ -9,6 +9,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/qdrant-shepherd/shepherd/internal/localkube"
 )
 
 // script writes a program that prints a line and ends with a code.
@@ -69,8 +71,8 @@ func TestWhatIsUpStays(t *testing.T) {
 		err    string
 	}{
 		{name: "the_same_again", change: func(*Settings) {}},
-		{name: "another_world", change: func(s *Settings) { s.World = inKind }, err: "UP=kind: Kubernetes v1.36.3 on this machine is up"},
-		{name: "other_servers", change: func(s *Settings) { s.Server = "/elsewhere/qdrant" }, err: "QDRANT_BIN: Kubernetes v1.36.3 on this machine is up"},
+		{name: "another_world", change: func(s *Settings) { s.World = inKind }, err: "UP=kind: Kubernetes " + localkube.Version + " on this machine is up"},
+		{name: "other_servers", change: func(s *Settings) { s.Server = "/elsewhere/qdrant" }, err: "QDRANT_BIN: Kubernetes " + localkube.Version + " on this machine is up"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			settings := newSettings(t)

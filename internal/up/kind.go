@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/helm"
 )
 
@@ -96,7 +97,7 @@ func (k *kind) create(ctx context.Context, screen *screen) error {
 func (k *kind) run(ctx context.Context, screen *screen, program string, arguments ...string) error {
 	command := k.command(ctx, program, arguments...)
 	command.Stdout, command.Stderr = screen.out, screen.out
-	if err := command.Run(); err != nil {
+	if err := child.Run(ctx, command); err != nil {
 		return fmt.Errorf("%s %s: %w", program, strings.Join(arguments, " "), err)
 	}
 	return nil
@@ -120,7 +121,8 @@ func (k *kind) reach(ctx context.Context) (addresses, error) {
 	if err != nil {
 		return addresses{}, err
 	}
-	if err := forward.Start(); err != nil {
+	process, err := child.Start(forward)
+	if err != nil {
 		return addresses{}, fmt.Errorf("forwarding ports: %w", err)
 	}
 	var to addresses
@@ -137,12 +139,12 @@ func (k *kind) reach(ctx context.Context) (addresses, error) {
 		if to.rest != "" && to.grpc != "" {
 			go func() {
 				_, _ = io.Copy(io.Discard, said) // a line for each connection
-				_ = forward.Wait()
+				_ = process.Wait()
 			}()
 			return to, nil
 		}
 	}
-	_ = forward.Wait()
+	_ = process.Wait()
 	return to, fmt.Errorf("forwarding ports: %s", strings.TrimSpace(complaint.String()))
 }
 

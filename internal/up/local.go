@@ -22,8 +22,8 @@ import (
 const (
 	// replicas are those of values-prod.
 	replicas = 3
-	// beginTime is how long the supervisor may take to start the control plane, endTime to stop everything.
-	beginTime = 3 * time.Minute
+	// beginTime is how long the supervisor may take to start the control plane, which gives up before, and endTime to stop everything.
+	beginTime = 11 * time.Minute
 	endTime   = time.Minute
 	tick      = 50 * time.Millisecond
 	// Supervisor is the argument that makes the program the supervisor.
@@ -294,8 +294,7 @@ func (l *local) end(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := l.settings.endLeft(ctx)
-	return err
+	return l.settings.endLeft(ctx)
 }
 
 func (l *local) stopSupervisor(ctx context.Context) error {
@@ -334,24 +333,25 @@ func (l *local) supervisor() (*os.Process, error) {
 }
 
 // sweep ends what is left of a supervisor that is not there any more, and deletes its directory, so that it says nothing about what is up.
-func sweep(ctx context.Context, settings Settings) (ended []string, err error) {
+// It reports whether there was a control plane, whose data is lost.
+func sweep(ctx context.Context, settings Settings) (left bool, err error) {
 	state, err := settings.state()
 	if err != nil || state.World != inLocal || settings.supervised() {
-		return nil, nil //nolint:nilerr // what can't be read is told when it is needed
+		return false, nil //nolint:nilerr // what can't be read is told when it is needed
 	}
-	if ended, err = settings.endLeft(ctx); err != nil {
-		return ended, err
+	if err := settings.endLeft(ctx); err != nil {
+		return false, err
 	}
-	return ended, settings.emptyDirectory()
+	_, err = os.Stat(settings.path(planeDirectory))
+	return err == nil, settings.emptyDirectory()
 }
 
-// endLeft ends a supervisor whose start was cut short, and the servers and the control plane of one that was killed.
-func (s Settings) endLeft(ctx context.Context) (ended []string, err error) {
+// endLeft ends a supervisor whose start was cut short, and what is left of the servers and the control plane of one that was killed.
+func (s Settings) endLeft(ctx context.Context) error {
 	var failures []error
 	for _, directory := range []string{"", podsDirectory, planeDirectory} {
-		some, err := localkube.EndLeft(ctx, s.path(directory))
-		ended = append(ended, some...)
+		_, err := localkube.EndLeft(ctx, s.path(directory))
 		failures = append(failures, err)
 	}
-	return ended, errors.Join(failures...)
+	return errors.Join(failures...)
 }

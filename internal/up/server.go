@@ -14,6 +14,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/serverprocess"
 )
 
@@ -69,21 +70,21 @@ func (p *pod) runServer(ctx context.Context, arguments []string) (code int, err 
 	command.Dir = p.path()
 	command.Env = env
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := command.Start(); err != nil {
+	process, err := child.Start(command)
+	if err != nil {
 		return 0, fmt.Errorf("starting the server: %w", err)
 	}
 	pid := p.settings.path(podsDirectory, p.object.Name+".pid")
 	if err := os.WriteFile(pid, []byte(strconv.Itoa(command.Process.Pid)), 0o644); err != nil {
 		_ = command.Process.Kill()
-		_ = command.Wait()
+		_ = process.Wait()
 		return 0, fmt.Errorf("starting the server: %w", err)
 	}
 	defer func() { _ = os.Remove(pid) }()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = command.Wait() // its code is read below
+		_ = process.Wait() // its code is read below
 	}()
 	select {
 	case <-ended:

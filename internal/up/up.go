@@ -4,7 +4,7 @@
 // processes, for which the supervisor plays the kubelet, or pkg/qdranttest.
 //
 // All of it is in one directory, artifacts/up: state, logs, volumes, and a pid file for each process, by which the next run ends what a
-// killed one left behind. Everything listens on loopback.
+// killed one may have left. Everything listens on loopback.
 package up
 
 import (
@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -62,8 +61,8 @@ func Up(ctx context.Context, settings Settings, out io.Writer) error {
 	}
 	screen := &screen{out: out, began: time.Now()}
 	screen.print(w.introduce())
-	if len(left) > 0 {
-		screen.line("ended what a killed run left behind: %s; the data was that cluster's, and went with it", strings.Join(left, ", "))
+	if left {
+		screen.line("removed what an earlier run had left: its control plane has ended, and its data went with it")
 	}
 	if err := w.begin(ctx, screen); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 )
 
 // runWorkload writes and searches real vectors, and shows what tests/smoke says of it.
@@ -23,7 +25,7 @@ func runWorkload(ctx context.Context, settings Settings, w world, key string, sc
 	command.Dir = settings.Root
 	command.Env = append(os.Environ(), "API_KEY="+key)
 	command.Stdout, command.Stderr = screen.out, screen.out
-	if err := command.Run(); err != nil {
+	if err := child.Run(ctx, command); err != nil {
 		return fmt.Errorf("the workload: %w", err)
 	}
 	return nil

@@ -135,7 +135,7 @@ func TestTheAutoscalerFollowsTheLoad(t *testing.T) {
 			d.use(t, busy)
 			awaitReplicas(t, record, 4, most)
 			require.NoError(t, d.helm.Uninstall(d.name))
-			require.NoError(t, suite.WaitPodsGone(t.Context(), d.namespace, kube.Selector(d.name), timeouts.PodGone))
+			require.NoError(t, suite.WaitPodsGone(t.Context(), d.namespace, kube.Selector(d.name), timeouts.Patience))
 			_, err := suite.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).Get(t.Context(), d.fullname(), metav1.GetOptions{})
 			assert.True(t, apierrors.IsNotFound(err), "%v", err)
 		}},
@@ -242,7 +242,7 @@ func (d *deployment) autoscaler(t *testing.T) *autoscalingv2.HorizontalPodAutosc
 
 func (d *deployment) awaitAutoscaler(t *testing.T, what string, says func(*autoscalingv2.HorizontalPodAutoscaler) error) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the autoscaler to say: "+what, func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the autoscaler to say: "+what, func(ctx context.Context) error {
 		hpa, err := suite.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -255,7 +255,7 @@ func (d *deployment) awaitAutoscaler(t *testing.T, what string, says func(*autos
 func awaitReplicas(t *testing.T, record *kube.ReplicaWatch, least, most int32) {
 	t.Helper()
 	what := fmt.Sprintf("%d to %d replicas", least, most)
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, what, func(context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(context.Context) error {
 		if n := replicas(record); n < least || n > most {
 			return fmt.Errorf("they were %v", record.Values())
 		}

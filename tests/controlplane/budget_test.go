@@ -63,7 +63,7 @@ func TestABudgetLetsNoMorePodsGoThanItSays(t *testing.T) {
 
 			for _, pod := range pods[:c.allowed] {
 				d.endPod(t, pod.Name)
-				_, err := suite.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.PodRunning)
+				_, err := suite.WaitPodReplaced(t.Context(), d.namespace, pod.Name, pod.UID, timeouts.Patience)
 				require.NoError(t, err)
 			}
 			awaitBudget(t, c.replicas, c.replicas, c.allowed)
@@ -138,7 +138,7 @@ func TestAnUnreadyPodMayGoAsItsPolicySays(t *testing.T) {
 func (d *deployment) awaitBudget(t *testing.T, pods, healthy, allowed int) {
 	t.Helper()
 	want := fmt.Sprintf("%d of %d healthy, %d may go", healthy, pods, allowed)
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "a budget with "+want, func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "a budget with "+want, func(ctx context.Context) error {
 		budget, err := suite.PolicyV1().PodDisruptionBudgets(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
 		if err != nil {
 			return err

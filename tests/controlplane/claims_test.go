@@ -172,7 +172,7 @@ extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}]
 			}
 			slices.Sort(want)
 			require.NoError(t, d.helm.Uninstall(d.name))
-			require.NoError(t, kube.Poll(t.Context(), timeouts.Request, "the release to be gone", func(ctx context.Context) error {
+			require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the release to be gone", func(ctx context.Context) error {
 				left, err := d.objects(ctx)
 				if got := d.names(left); err == nil && !slices.Equal(got, want) {
 					err = fmt.Errorf("left are %q, not %q", got, want)
@@ -225,7 +225,7 @@ func (d *deployment) orphanPods(t *testing.T) {
 	t.Helper()
 	orphan := metav1.DeletePropagationOrphan
 	require.NoError(t, suite.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), d.fullname(), metav1.DeleteOptions{PropagationPolicy: &orphan}))
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Request, "the StatefulSet to be gone", func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
 		_, err := suite.AppsV1().StatefulSets(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil

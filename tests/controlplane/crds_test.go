@@ -26,7 +26,7 @@ import (
 
 // definitions installs those of all projects, once, and returns what went wrong by API group.
 var definitions = sync.OnceValue(func() map[string]error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeouts.Helm)
+	ctx, cancel := context.WithTimeout(context.Background(), timeouts.Patience)
 	defer cancel()
 	failed := map[string]error{}
 	for _, project := range crds.Projects {
@@ -49,7 +49,7 @@ func define(ctx context.Context, project crds.Project) error {
 		}
 	}
 	for _, definition := range all {
-		if err := kube.Poll(ctx, timeouts.Request, definition.GetName()+" to be established", func(ctx context.Context) error {
+		if err := kube.Poll(ctx, timeouts.Patience, definition.GetName()+" to be established", func(ctx context.Context) error {
 			return established(ctx, definition.GetName())
 		}); err != nil {
 			return err

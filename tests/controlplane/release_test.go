@@ -134,7 +134,7 @@ func (d *deployment) pods(t *testing.T) []corev1.Pod {
 
 func (d *deployment) awaitReady(t *testing.T, replicas int32) {
 	t.Helper()
-	require.NoError(t, suite.WaitRollout(t.Context(), d.namespace, d.fullname(), replicas, timeouts.Rollout))
+	require.NoError(t, suite.WaitRollout(t.Context(), d.namespace, d.fullname(), replicas, timeouts.Patience))
 }
 
 // scenario reads the values of a file in values/, with its layers, made fit for here; more may follow, each over those before it.

@@ -217,7 +217,7 @@ func tellTwice(ctx context.Context, c caller) error {
 			return err
 		}
 	}
-	return kube.Poll(ctx, timeouts.Request, "the second Event to be counted", func(ctx context.Context) error {
+	return kube.Poll(ctx, timeouts.Patience, "the second Event to be counted", func(ctx context.Context) error {
 		events, err := suite.CoreV1().Events(c.deployment.namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=Tested"})
 		if err == nil && (len(events.Items) != 1 || events.Items[0].Count != 2) {
 			return fmt.Errorf("there are %d Events", len(events.Items))
@@ -265,7 +265,7 @@ func TestRightsOfTheKeysJob(t *testing.T) {
 		_, err := d.helm.Install(t.Context(), d.name, chart.Loaded(t), values)
 		installed <- err
 	}()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the job of the keys", func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the job of the keys", func(ctx context.Context) error {
 		_, err := suite.BatchV1().Jobs(d.namespace).Get(ctx, job.name, metav1.GetOptions{})
 		return err
 	}))
@@ -276,7 +276,7 @@ func TestRightsOfTheKeysJob(t *testing.T) {
 	require.NoError(t, suite.plane.AddNode(t.Context(), localkube.Node{Name: "node-keys", Zone: "a", Labels: map[string]string{"made-for": "keys"}}))
 	require.NoError(t, <-installed)
 	for _, n := range needsOfKeys(d) {
-		require.NoError(t, kube.Poll(t.Context(), timeouts.PolicyInForce, "the job's rights to go with it", func(ctx context.Context) error {
+		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the job's rights to go with it", func(ctx context.Context) error {
 			left := act(n.verb, n.resource, d.namespace, append(n.names, "")[0])
 			if allowed, err := job.may(ctx, left); err != nil || allowed {
 				return fmt.Errorf("%s may still %s: %w", job.name, spell(left), err)
@@ -330,7 +330,7 @@ func (a account) needsWhatItMay(t *testing.T, needs []need) {
 	for call, mine := range byCall {
 		require.Contains(t, shepherdCalls, call)
 		asked := new(requests)
-		ctx, cancel := context.WithTimeout(t.Context(), timeouts.Request)
+		ctx, cancel := context.WithTimeout(t.Context(), timeouts.Patience)
 		err := shepherdCalls[call](ctx, a.caller(t, asked))
 		cancel()
 		require.NoErrorf(t, err, "%s as %s", call, a.name)
@@ -349,7 +349,7 @@ func (a account) awaitRights(t *testing.T, needs []need) {
 	t.Helper()
 	for _, n := range needs {
 		one := act(n.verb, n.resource, a.namespace, append(n.names, "")[0])
-		require.NoError(t, kube.Poll(t.Context(), timeouts.PolicyInForce, "the roles to be in force", func(ctx context.Context) error {
+		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the roles to be in force", func(ctx context.Context) error {
 			allowed, err := a.may(ctx, one)
 			if err == nil && !allowed {
 				return fmt.Errorf("%s may not %s", a.name, spell(one))

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	shepherdkube "github.com/qdrant-shepherd/shepherd/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/internal/tend"
@@ -146,15 +147,14 @@ func (d *deployment) tendFootprint(t *testing.T) footprint {
 	tender := account{d, d.name + "-shepherd"}
 	of, err := json.Marshal(tended{Kubeconfig: suite.plane.Kubeconfig, User: tender.user(), Names: tender.names()})
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), timeouts.PodRunning)
+	ctx, cancel := context.WithTimeout(t.Context(), timeouts.Patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this very binary
 	command.Env = append(os.Environ(), tendVariable+"="+string(of))
-	var said bytes.Buffer
-	command.Stderr = &said
-	printed, err := command.Output()
-	require.NoErrorf(t, err, "tend: %s", said.String())
+	var printed, said bytes.Buffer
+	command.Stdout, command.Stderr = &printed, &said
+	require.NoErrorf(t, child.Run(ctx, command), "tend: %s", &said)
 	var f footprint
-	require.NoErrorf(t, json.Unmarshal(printed, &f), "tend: %s", printed)
+	require.NoErrorf(t, json.Unmarshal(printed.Bytes(), &f), "tend: %s", &printed)
 	return f
 }

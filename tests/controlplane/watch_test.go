@@ -107,7 +107,7 @@ func (w *podWatch) soFar() ([]string, error) {
 // happened: that nothing more came is said of what end returns.
 func (w *podWatch) end(t *testing.T) []string {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Request, "the record of pods to catch up", func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the record of pods to catch up", func(ctx context.Context) error {
 		pods, err := suite.Pods(ctx, w.d.namespace, kube.Selector(w.d.name))
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (d *deployment) podsDuring(t *testing.T, do func()) []string {
 // awaitEvents waits until just these have been recorded.
 func (w *podWatch) awaitEvents(t *testing.T, want []string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the pods", w.look(want, slices.Clone)))
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, slices.Clone)))
 }
 
 // awaitOnly waits until just these have been recorded, and sees that no more come while a controller would have the time for it. It is
@@ -158,7 +158,7 @@ func (w *podWatch) awaitOnly(t *testing.T, want []string) {
 // awaitInAnyOrder is awaitEvents for what Kubernetes does side by side.
 func (w *podWatch) awaitInAnyOrder(t *testing.T, want []string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, "the pods", w.look(want, sorted)))
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, sorted)))
 }
 
 // sorted are events in an order that tells nothing of when they came.

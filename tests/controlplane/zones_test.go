@@ -201,7 +201,7 @@ func (p *pool) add(t *testing.T, perZone int, zones ...string) {
 			require.NoError(t, err)
 		}
 	}
-	require.NoError(t, kube.Poll(t.Context(), timeouts.NodeReady, "nodes of pool "+p.name, func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "nodes of pool "+p.name, func(ctx context.Context) error {
 		list, err := suite.CoreV1().Nodes().List(ctx, p.options())
 		if err != nil {
 			return err
@@ -280,7 +280,7 @@ func (p *pool) evictOne(t *testing.T, d *deployment, zone string) {
 	require.GreaterOrEqual(t, at, 0, "no pod in zone %s", zone)
 	d.awaitBudget(t, len(pods), len(pods), 1)
 	require.NoError(t, suite.Evict(t.Context(), d.namespace, pods[at].Name))
-	_, err := suite.WaitPodReplaced(t.Context(), d.namespace, pods[at].Name, pods[at].UID, timeouts.PodRunning)
+	_, err := suite.WaitPodReplaced(t.Context(), d.namespace, pods[at].Name, pods[at].UID, timeouts.Patience)
 	require.NoError(t, err)
 }
 
@@ -288,7 +288,7 @@ func (p *pool) evictOne(t *testing.T, d *deployment, zone string) {
 func (d *deployment) awaitWaiting(t *testing.T, pods, waiting int, reason string) {
 	t.Helper()
 	what := fmt.Sprintf("%d of %d pods without a node", waiting, pods)
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodRunning, what, func(ctx context.Context) error {
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(ctx context.Context) error {
 		all, err := suite.Pods(ctx, d.namespace, kube.Selector(d.name))
 		if err != nil {
 			return err

@@ -6,10 +6,14 @@
 package up
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -27,16 +31,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/qdrant-shepherd/shepherd/internal/child"
 	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
 const (
 	namespace = "qdrant"
 	set       = "q-qdrant"
-	// patience bounds each wait.
-	patience = time.Minute
 )
 
 // program is tools/up, built once.
@@ -58,7 +62,65 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building tools/up: %v\n%s", err, output)
 		return 1
 	}
+	release, err := guardWorlds()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "guarding the supervisors: %v\n", err)
+		return 1
+	}
+	defer release()
+	if directory := os.Getenv(killedVariable); directory != "" {
+		return upForever(directory)
+	}
 	return m.Run()
+}
+
+// worlds is the directory of the tests' directories.
+func worlds() string {
+	return cmp.Or(os.Getenv("UP_TESTS_DIR"), filepath.Join(chart.Root(), "artifacts", "up-tests"))
+}
+
+// guardScript runs make down in all directories when its input ends without a line. A make up that was killed with the tests may have its
+// lock for a moment longer.
+const guardScript = `read -r over && exit
+for directory in "$1"/*/; do
+	tries=0
+	until UP_DIR=$directory "$2" down || [ $((tries += 1)) -ge 10 ]; do sleep 1; done
+done`
+
+// guardWorlds has what the tests bring up taken down if this process ends without release: a supervisor outlives whoever has started it.
+func guardWorlds() (release func(), err error) {
+	guard := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript, "guard", worlds(), program)
+	guard.Dir = chart.Root()
+	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal to the group of this process reaches it
+	alive, err := guard.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := guard.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		_, _ = io.WriteString(alive, "over\n")
+		_ = guard.Wait()
+	}, nil
+}
+
+// killedVariable makes the test binary a run of the tests that never ends, in the directory that it names and with the first port.
+const killedVariable = "UP_TEST_KILLED"
+
+func upForever(directory string) int {
+	port, err := strconv.Atoi(os.Getenv("PORT"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	w := &world{directory: directory, port: port, env: append(os.Environ(), "UP=local", "UP_DIR="+directory)}
+	if said, err := output(context.Background(), w.command(context.Background())); err != nil {
+		fmt.Fprintln(os.Stderr, said, err)
+		return 1
+	}
+	fmt.Println("it is up")
+	select {}
 }
 
 // world is a directory and the ports of one test.
@@ -70,8 +132,7 @@ type world struct {
 
 func newWorld(t *testing.T, server string) *world {
 	t.Helper()
-	parent := cmp.Or(os.Getenv("UP_TESTS_DIR"), filepath.Join(chart.Root(), "artifacts", "up-tests"))
-	w := &world{directory: filepath.Join(parent, t.Name()), port: freePorts(t)}
+	w := &world{directory: filepath.Join(worlds(), t.Name()), port: freePorts(t)}
 	w.env = append(os.Environ(), "UP=local", "UP_DIR="+w.directory, "PORT="+strconv.Itoa(w.port), "QDRANT_BIN="+server)
 	w.run(t, "down")
 	t.Cleanup(func() {
@@ -79,8 +140,8 @@ func newWorld(t *testing.T, server string) *world {
 			log, _ := os.ReadFile(filepath.Join(w.directory, "supervisor.log"))
 			t.Logf("the supervisor's log:\n%s", log)
 		}
-		output, err := w.command(context.Background(), "down").CombinedOutput()
-		assert.NoError(t, err, string(output))
+		said, err := output(context.Background(), w.command(context.Background(), "down"))
+		assert.NoError(t, err, said)
 	})
 	return w
 }
@@ -123,10 +184,18 @@ func (w *world) command(ctx context.Context, arguments ...string) *exec.Cmd {
 func (w *world) run(t *testing.T, arguments ...string) string {
 	t.Helper()
 	began := time.Now()
-	output, err := w.command(t.Context(), arguments...).CombinedOutput()
-	require.NoError(t, err, string(output))
+	said, err := output(t.Context(), w.command(t.Context(), arguments...))
+	require.NoError(t, err, said)
 	t.Logf("up %s: %.1f s", strings.Join(arguments, " "), time.Since(began).Seconds())
-	return string(output)
+	return said
+}
+
+// output runs a command that ends with this process at the latest, and returns what it prints.
+func output(ctx context.Context, command *exec.Cmd) (string, error) {
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	err := child.Run(ctx, command)
+	return said.String(), err
 }
 
 // fails runs the program, which must end with one line that has the text.
@@ -135,7 +204,7 @@ func (w *world) fails(t *testing.T, text string, arguments ...string) {
 	command := w.command(t.Context(), arguments...)
 	var problem bytes.Buffer
 	command.Stderr = &problem
-	require.Error(t, command.Run())
+	require.Error(t, child.Run(t.Context(), command))
 	assert.Contains(t, problem.String(), text)
 	assert.Equal(t, 1, strings.Count(problem.String(), "\n"), problem.String())
 }
@@ -164,7 +233,7 @@ func (w *world) processes(t *testing.T) []string {
 
 // awaitSupervisor returns when the supervisor runs, and the chart is not installed yet.
 func (w *world) awaitSupervisor(ctx context.Context) error {
-	return kube.Poll(ctx, patience, "the supervisor", func(context.Context) error {
+	return kube.Poll(ctx, timeouts.Patience, "the supervisor", func(context.Context) error {
 		_, err := os.Stat(filepath.Join(w.directory, "supervisor.pid"))
 		return err
 	})
@@ -177,6 +246,17 @@ func (w *world) killSupervisor(t *testing.T) {
 	pid, err := strconv.Atoi(string(content))
 	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// awaitEmptiness returns when all that a killed supervisor had started has ended.
+func (w *world) awaitEmptiness(t *testing.T) {
+	t.Helper()
+	await(t, "the end of the supervisor's children", func() error {
+		if left := w.processes(t); len(left) > 0 {
+			return fmt.Errorf("%d are left: %s", len(left), strings.Join(left, "\n"))
+		}
+		return nil
+	})
 }
 
 // rest is the REST API of a pod, with the key of the Secret.
@@ -226,7 +306,7 @@ func TestUpWithRealServers(t *testing.T) {
 	}
 	step("a_fourth_server_gets_its_share", func(t *testing.T) {
 		scale(t, cluster, 4)
-		require.NoError(t, cluster.WaitRollout(t.Context(), namespace, set, 4, patience))
+		require.NoError(t, cluster.WaitRollout(t.Context(), namespace, set, 4, timeouts.Patience))
 		await(t, "a shard on the fourth server", func() error {
 			if held := replicasOf(t, 4); held[3] == 0 {
 				return fmt.Errorf("the servers hold %v", held)
@@ -244,7 +324,7 @@ func TestUpWithRealServers(t *testing.T) {
 	step("and_gives_it_back", func(t *testing.T) {
 		// Until tend has seen that all is whole, guard refuses.
 		await(t, "the shrink", func() error { return tryScale(t.Context(), cluster, 3) })
-		require.NoError(t, cluster.WaitRollout(t.Context(), namespace, set, 3, patience))
+		require.NoError(t, cluster.WaitRollout(t.Context(), namespace, set, 3, timeouts.Patience))
 		view, err := w.rest(t, 0).Cluster(t.Context())
 		require.NoError(t, err)
 		assert.Len(t, view.Peers, 3)
@@ -273,7 +353,8 @@ func TestUpWithRealServers(t *testing.T) {
 	})
 	step("a_killed_supervisor", func(t *testing.T) {
 		w.killSupervisor(t)
-		assert.Contains(t, w.run(t), "ended what a killed run left behind: q-qdrant-")
+		w.awaitEmptiness(t)
+		assert.Contains(t, w.run(t), "removed what an earlier run had left")
 	})
 	step("down", func(t *testing.T) {
 		w.run(t, "down")
@@ -306,9 +387,9 @@ func TestUpWithTheStandIn(t *testing.T) {
 
 	assert.Contains(t, w.run(t), "revision 2", "the same again upgrades the release")
 	w.killSupervisor(t)
-	require.NotEmpty(t, w.processes(t), "what a killed supervisor leaves")
+	w.awaitEmptiness(t)
 	again := w.run(t)
-	assert.Contains(t, again, "ended what a killed run left behind")
+	assert.Contains(t, again, "removed what an earlier run had left")
 	assert.Contains(t, again, "revision 1")
 	w.run(t, "down")
 	w.gone(t)
@@ -319,15 +400,44 @@ func TestUpThatIsKilledHalfWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	half := w.command(t.Context())
-	require.NoError(t, half.Start())
+	process, err := child.Start(half)
+	require.NoError(t, err)
 	require.NoError(t, w.awaitSupervisor(t.Context()))
 	w.fails(t, "another make up or make down is at work in "+w.directory)
 	require.NoError(t, half.Process.Kill())
-	require.Error(t, half.Wait())
+	require.Error(t, process.Wait())
 
 	assert.Contains(t, w.run(t), "It runs", "the next run goes on with it")
 	w.run(t, "down")
 	w.gone(t)
+}
+
+// TestATestRunThatIsKilled: Given a run of these tests with a supervisor; When it is killed; Then the supervisor and all else end.
+func TestATestRunThatIsKilled(t *testing.T) {
+	t.Parallel()
+	// A directory of its own for the worlds of the inner run, which its guard takes down.
+	tests := filepath.Join(t.TempDir(), "tests")
+	w := &world{directory: filepath.Join(tests, "world"), port: freePorts(t)}
+	inner := exec.CommandContext(t.Context(), os.Args[0])
+	inner.Env = append(os.Environ(), "UP_TESTS_DIR="+tests, killedVariable+"="+w.directory, "PORT="+strconv.Itoa(w.port), "QDRANT_BIN=")
+	said, err := inner.StdoutPipe()
+	require.NoError(t, err)
+	inner.Stderr = os.Stderr
+	process, err := child.Start(inner)
+	require.NoError(t, err)
+	line, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "it is up\n", line)
+	require.NotEmpty(t, w.processes(t))
+	require.NoError(t, process.Process.Kill())
+	require.Error(t, process.Wait())
+	await(t, "the directory to be gone", func() error {
+		if _, err := os.Stat(w.directory); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is there: %w", w.directory, err)
+		}
+		return nil
+	})
+	assert.Empty(t, w.processes(t))
 }
 
 func TestUpWithAServerThatEndsAtOnce(t *testing.T) {
@@ -371,7 +481,7 @@ func TestUpWithAPortThatIsTakenMeanwhile(t *testing.T) {
 
 func await(t *testing.T, what string, ask func() error) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), patience, what, func(context.Context) error { return ask() }))
+	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(context.Context) error { return ask() }))
 }
 
 func scale(t *testing.T, cluster *kube.Client, replicas int32) {

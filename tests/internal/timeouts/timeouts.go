@@ -1,4 +1,7 @@
-// Package timeouts names every wait of the end-to-end tests after the event that it waits for.
+// Package timeouts has the deadlines of all tests that wait for something outside their own process.
+//
+// Where a wait ends as soon as what it waits for has happened or cannot happen any more, its deadline is Patience, the same for all: it ends
+// a test that hangs, and says nothing about how fast a machine is. The end-to-end tests name their longer waits after the event.
 //
 // The figures are what two busy cores need, with room to spare. E2E_TIMEOUT_SCALE multiplies all of them: 3 on a slower
 // machine, 0.5 to see a broken test fail sooner.
@@ -17,6 +20,9 @@ const Variable = "E2E_TIMEOUT_SCALE"
 // Scale is what every timeout has been multiplied by.
 var Scale = scale()
 
+// Patience is what anything has that takes seconds on an idle machine. No test may fail because a machine is slow.
+var Patience = scaled(15 * time.Minute)
+
 // What the harness waits for.
 var (
 	ClusterReady  = scaled(8 * time.Minute)  // kind: nodes created, joined and Ready
@@ -31,8 +37,8 @@ var (
 
 // What the tests wait for.
 var (
-	Helm             = scaled(5 * time.Minute)  // one helm command, hooks included
-	HelmTest         = scaled(5 * time.Minute)  // helm test
+	Helm             = Patience                 // one helm command, hooks included
+	HelmTest         = Patience                 // helm test
 	PodRunning       = scaled(3 * time.Minute)  // scheduled, volumes attached, container started
 	PodGone          = scaled(4 * time.Minute)  // terminated, 120 s of grace included
 	ClusterFormed    = scaled(6 * time.Minute)  // all pods ready and one consensus among all peers
