@@ -167,7 +167,7 @@ func TestLimitsFor(t *testing.T) {
 
 func TestConfirm(t *testing.T) {
 	t.Parallel()
-	c := Confirm{Needed: 3}
+	c := Confirm[string]{Needed: 3}
 	assert.Empty(t, c.Observe("a"))
 	assert.Empty(t, c.Observe("a", "b"))
 	assert.Equal(t, map[string]bool{"a": true}, c.Observe("a", "b"))
@@ -176,4 +176,24 @@ func TestConfirm(t *testing.T) {
 	assert.Equal(t, map[string]bool{"b": true}, c.Observe("a", "b"), "what was away starts anew")
 	assert.Empty(t, c.Observe())
 	assert.Empty(t, c.Observe("b"))
+}
+
+func TestConfirmWithBlindObservations(t *testing.T) {
+	t.Parallel()
+	none := func(string) bool { return false }
+	isA := func(what string) bool { return what == "a" }
+	c := Confirm[string]{Needed: 3}
+	c.Observe("a", "b")
+	c.Observe("a", "b")
+	c.Blind(isA)
+	assert.Equal(t, map[string]bool{"b": true}, c.Observe("a", "b"), "what it contradicts starts over, what it does not stays")
+	c.Blind(none)
+	c.Blind(none)
+	assert.Equal(t, map[string]bool{"b": true}, c.Observe("a", "b"), "it confirms nothing itself")
+	c.Blind(none)
+	c.Blind(none)
+	c.Blind(none)
+	assert.Empty(t, c.Observe("a", "b"), "as many as it takes to confirm are a fact of their own")
+	assert.Empty(t, c.Observe("a", "b"))
+	assert.Equal(t, map[string]bool{"a": true, "b": true}, c.Observe("a", "b"))
 }

@@ -3,6 +3,7 @@ package start_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"sync"
 	"testing"
@@ -146,7 +147,9 @@ func peer(text string) qdrant.PeerID {
 // nobody makes clients that nothing answers.
 func nobody(t *testing.T) func(string) *qdrant.Client {
 	t.Helper()
-	return func(string) *qdrant.Client { return qdrant.New("http://127.0.0.1:1", "") }
+	return func(pod string) *qdrant.Client {
+		return qdrant.NewWithHTTP("http://"+pod, "", &http.Client{Transport: noNetwork{}})
+	}
 }
 
 // What follows is for the sidecar.

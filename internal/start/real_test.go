@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,8 +29,8 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/watch"
 )
 
-// startTimeout is long enough for a busy machine.
-const startTimeout = time.Minute
+// startTimeout is long enough for a machine that is busy with much else.
+const startTimeout = 5 * time.Minute
 
 // realPod is a pod whose server is a real one: what start decides is what it is run with.
 type realPod struct {
@@ -166,7 +167,7 @@ func (p *realPod) watch(api *apiServer) {
 		defer close(ended)
 		_ = watch.Run(ctx, watch.Options{
 			Names: names, Pod: p.name, Client: p.options.Client, Kubernetes: api, Permit: api, Shared: p.dir, Storage: p.storage(), Listen: p.probe, MetricsListen: p.scrape,
-			MinHold: 100 * time.Millisecond, Interval: 100 * time.Millisecond, PeersInterval: 200 * time.Millisecond, Log: p.options.Log,
+			MinHold: 100 * time.Millisecond, Interval: 100 * time.Millisecond, PeersInterval: peersInterval, Log: p.options.Log,
 		})
 	}()
 	p.end = sync.OnceFunc(func() {
@@ -175,9 +176,27 @@ func (p *realPod) watch(api *apiServer) {
 	})
 }
 
+// peersInterval is between two looks of a hold.
+const peersInterval = 200 * time.Millisecond
+
+// held is for how long the sidecar has held a stop, as of its last look; 0 if it holds none.
+func (p *realPod) held(ctx context.Context, t require.TestingT) time.Duration {
+	_, text, err := get(ctx, p.scrape, "/metrics")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`(?m)^shepherd_stop_wait_seconds (\S+)$`).FindStringSubmatch(text)
+	require.Len(t, found, 2)
+	seconds, err := strconv.ParseFloat(found[1], 64)
+	require.NoError(t, err)
+	return time.Duration(seconds * float64(time.Second))
+}
+
 // ask calls the sidecar.
 func (p *realPod) ask(ctx context.Context, path string) (int, string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.probe+path, nil)
+	return get(ctx, p.probe, path)
+}
+
+func get(ctx context.Context, address, path string) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -262,6 +281,7 @@ func (c *realCluster) waitsWith(t *testing.T, p *realPod, verdict start.Verdict)
 	require.Eventually(t, func() bool { return c.api.verdict(p.ordinal) == verdict }, startTimeout, 50*time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
+	require.NoFileExists(t, filepath.Join(p.dir, start.ArgumentsFile))
 	return start.ParseAnnotation(c.api.claim(p.ordinal).Verdict)
 }
 
@@ -330,14 +350,17 @@ func TestRealServers(t *testing.T) {
 		c.api.remove(p.name, true)
 		answer := make(chan string, 1)
 		go func() {
-			_, text, _ := p.ask(t.Context(), "/stop")
+			_, text, err := p.ask(t.Context(), "/stop")
+			if err != nil {
+				text = err.Error()
+			}
 			answer <- text
 		}()
-		select {
-		case text := <-answer:
-			t.Fatalf("let go while another pod is down: %s", text)
-		case <-time.After(time.Second):
-		}
+		// It is each look of the hold that says for how long it has lasted.
+		require.EventuallyWithT(t, func(ct *assert.CollectT) {
+			assert.Greater(ct, p.held(t.Context(), ct), 5*peersInterval)
+		}, startTimeout, 10*time.Millisecond)
+		require.Empty(t, answer, "let go while another pod is down")
 		assert.NoError(t, c.up(t.Context(), away))
 		select {
 		case text := <-answer:
@@ -348,8 +371,12 @@ func TestRealServers(t *testing.T) {
 		state, err := away.client().State(t.Context())
 		require.NoError(t, err)
 		own := c.api.claim(p.ordinal).Peer
-		for _, replica := range state.Collections[1].Replicas {
-			held := slices.ContainsFunc(state.Collections[1].Replicas, func(r qdrant.Replica) bool { return r.Shard == replica.Shard && r.Peer == own })
+		at := slices.IndexFunc(state.Collections, func(c qdrant.CollectionState) bool { return c.Name == "d" })
+		require.NotEqual(t, -1, at)
+		replicas := state.Collections[at].Replicas
+		require.Len(t, replicas, 6)
+		for _, replica := range replicas {
+			held := slices.ContainsFunc(replicas, func(r qdrant.Replica) bool { return r.Shard == replica.Shard && r.Peer == own })
 			assert.True(t, !held || replica.State == qdrant.Active, "let go while the other copy is not whole: %+v", replica)
 		}
 		p.kill()

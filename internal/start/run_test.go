@@ -23,6 +23,33 @@ import (
 
 func uri(pod string) string { return "http://" + pod + ".q-headless:6335" }
 
+// Tests of Run run in a bubble, whose time passes only while everything waits: what they say of time depends on no machine.
+const (
+	interval = 5 * time.Millisecond
+	// severalLooks is the time for many more looks than a decision takes; a wait looks every tenth interval at least.
+	severalLooks = 20 * 10 * interval
+	soon         = time.Minute
+)
+
+// inBubble runs a subtest with a clock of its own. What runs in it reaches servers by function calls: a network would stop that clock.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, test)
+	})
+}
+
+// eventually waits for a condition, by the bubble's clock.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for began := time.Now(); !condition(); <-time.After(time.Millisecond) {
+		if time.Since(began) > soon {
+			require.Fail(t, "waited in vain: "+what)
+		}
+	}
+}
+
 // pod is a pod that starts: its volume, what it shares with its server, and its log.
 type pod struct {
 	options start.Options
@@ -35,7 +62,7 @@ func newPod(t *testing.T, ordinal int, api *apiServer, client func(string) *qdra
 	return &pod{log: log, options: start.Options{
 		Names: names, Pod: names.Pod(ordinal), URI: uri, Client: client, Kubernetes: api,
 		Storage: t.TempDir(), Shared: t.TempDir(), ReplicasLimit: 5,
-		APIWait: 20 * time.Millisecond, JoinWait: 20 * time.Millisecond, Interval: 5 * time.Millisecond, AskTimeout: time.Second,
+		APIWait: 20 * time.Millisecond, JoinWait: 20 * time.Millisecond, Interval: interval, AskTimeout: time.Second,
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}}
 }
@@ -43,7 +70,7 @@ func newPod(t *testing.T, ordinal int, api *apiServer, client func(string) *qdra
 // starts runs the decision to its end and returns the arguments.
 func (p *pod) starts(t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	require.NoError(t, start.Run(ctx, p.options), p.log)
 	arguments, err := os.ReadFile(filepath.Join(p.options.Shared, start.ArgumentsFile))
@@ -58,14 +85,23 @@ func (p *pod) waits(t *testing.T, api *apiServer, ordinal int, verdict start.Ver
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- start.Run(ctx, p.options) }()
-	require.Eventually(t, func() bool { return api.verdict(ordinal) == verdict }, 10*time.Second, time.Millisecond, "verdict %s", verdict)
+	eventually(t, "verdict "+string(verdict), func() bool { return api.verdict(ordinal) == verdict })
 	select {
 	case err := <-ended:
 		t.Fatalf("it did not wait: %v\n%s", err, p.log)
-	case <-time.After(50 * time.Millisecond):
+	case <-time.After(severalLooks):
 	}
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
+	assert.NoFileExists(t, filepath.Join(p.options.Shared, start.ArgumentsFile))
+}
+
+// neverStarts lets the decision run for many times any wait of its options, and checks that nothing may start.
+func (p *pod) neverStarts(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), severalLooks)
+	defer cancel()
+	require.ErrorIs(t, start.Run(ctx, p.options), context.DeadlineExceeded)
 	assert.NoFileExists(t, filepath.Join(p.options.Shared, start.ArgumentsFile))
 }
 
@@ -95,171 +131,186 @@ func clients(c *qdranttest.Cluster, key string) func(string) *qdrant.Client {
 	return func(pod string) *qdrant.Client {
 		for _, s := range c.Servers() {
 			if s.Name() == pod {
-				return qdrant.New(s.URL(), key)
+				return qdrant.NewWithHTTP("http://"+pod, key, s.Client())
 			}
 		}
-		return qdrant.New("http://127.0.0.1:1", key)
+		return qdrant.NewWithHTTP("http://"+pod, key, &http.Client{Transport: noNetwork{}})
 	}
 }
 
 func TestFound(t *testing.T) {
 	t.Parallel()
-	api := newAPIServer(3)
-	p := newPod(t, 0, api, nobody(t))
-	assert.Equal(t, "--uri\n"+uri("q-0")+"\n", p.starts(t))
-	claim := api.claim(0)
-	assert.Equal(t, kube.Founding, claim.Peer, "a cluster was formed: that is on the claim before the server runs")
-	assert.Equal(t, 1, claim.Starts)
-	assert.Equal(t, start.Found, api.verdict(0))
-	assert.Equal(t, "1\n", p.read(t, ".shepherd/starts"))
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPIServer(3)
+		p := newPod(t, 0, api, nobody(t))
+		assert.Equal(t, "--uri\n"+uri("q-0")+"\n", p.starts(t))
+		claim := api.claim(0)
+		assert.Equal(t, kube.Founding, claim.Peer, "a cluster was formed: that is on the claim before the server runs")
+		assert.Equal(t, 1, claim.Starts)
+		assert.Equal(t, start.Found, api.verdict(0))
+		assert.Equal(t, "1\n", p.read(t, ".shepherd/starts"))
 
-	// The image could not be pulled: the pod comes again, and the server never ran.
-	assert.Equal(t, "--uri\n"+uri("q-0")+"\n", p.starts(t))
-	assert.Equal(t, 2, api.claim(0).Starts)
-	// And its beginning is no state, nor in the way.
-	p.state(t, 7, 0, "7", "")
-	assert.Equal(t, "--uri\n"+uri("q-0")+"\n", p.starts(t))
-	assert.Contains(t, p.read(t, "raft_state.json"), "7")
-	// It ran: then it starts as it is, and its id replaces the announcement.
-	p.state(t, 7, 1, "7", uri("q-0")+"/")
-	assert.Equal(t, "--uri\n"+uri("q-0")+"\n--bootstrap\n"+uri("q-1")+"\n", p.starts(t))
-	assert.EqualValues(t, 7, api.claim(0).Peer)
-	// It is emptied, with nobody there.
-	require.NoError(t, os.RemoveAll(p.options.Storage))
-	require.NoError(t, os.Mkdir(p.options.Storage, 0o755))
-	p.waits(t, api, 0, start.WaitEmptied)
+		// The image could not be pulled: the pod comes again, and the server never ran.
+		assert.Equal(t, "--uri\n"+uri("q-0")+"\n", p.starts(t))
+		assert.Equal(t, 2, api.claim(0).Starts)
+		// And its beginning is no state, nor in the way.
+		p.state(t, 7, 0, "7", "")
+		assert.Equal(t, "--uri\n"+uri("q-0")+"\n", p.starts(t))
+		assert.Contains(t, p.read(t, "raft_state.json"), "7")
+		// It ran: then it starts as it is, and its id replaces the announcement.
+		p.state(t, 7, 1, "7", uri("q-0")+"/")
+		assert.Equal(t, "--uri\n"+uri("q-0")+"\n--bootstrap\n"+uri("q-1")+"\n", p.starts(t))
+		assert.EqualValues(t, 7, api.claim(0).Peer)
+		// It is emptied, with nobody there.
+		require.NoError(t, os.RemoveAll(p.options.Storage))
+		require.NoError(t, os.Mkdir(p.options.Storage, 0o755))
+		p.waits(t, api, 0, start.WaitEmptied)
+	})
 }
 
 func TestAnInterruptedJoinIsNoBeginningOfACluster(t *testing.T) {
 	t.Parallel()
-	api := newAPIServer(1)
-	p := newPod(t, 0, api, nobody(t))
-	p.state(t, 8, 0, "", "")
-	p.starts(t)
-	assert.NoFileExists(t, filepath.Join(p.options.Storage, "raft_state.json"), "the server would wait for a leader for ever")
-	aside, err := filepath.Glob(filepath.Join(p.options.Storage, ".shepherd/set-aside/*-peer-8/raft_state.json"))
-	require.NoError(t, err)
-	assert.Len(t, aside, 1)
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPIServer(1)
+		p := newPod(t, 0, api, nobody(t))
+		p.state(t, 8, 0, "", "")
+		p.starts(t)
+		assert.NoFileExists(t, filepath.Join(p.options.Storage, "raft_state.json"), "the server would wait for a leader for ever")
+		aside, err := filepath.Glob(filepath.Join(p.options.Storage, ".shepherd/set-aside/*-peer-8/raft_state.json"))
+		require.NoError(t, err)
+		assert.Len(t, aside, 1)
+	})
 }
 
 func TestOtherOrdinalsWaitForTheFirst(t *testing.T) {
 	t.Parallel()
-	api := newAPIServer(3)
-	p := newPod(t, 2, api, nobody(t))
-	p.waits(t, api, 2, start.WaitFirst)
-	assert.Equal(t, 1, api.writes, "a verdict is written once")
-	api.annotate(0, kube.AnnotationPeer, "12")
-	p.waits(t, api, 2, start.WaitPeers)
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPIServer(3)
+		p := newPod(t, 2, api, nobody(t))
+		p.waits(t, api, 2, start.WaitFirst)
+		assert.Equal(t, 1, api.writes, "a verdict is written once")
+		api.annotate(0, kube.AnnotationPeer, "12")
+		p.waits(t, api, 2, start.WaitPeers)
+	})
 }
 
 func TestJoin(t *testing.T) {
 	t.Parallel()
-	c := qdranttest.Start(t, 2, qdranttest.Options{})
-	api := newAPIServer(3)
-	p := newPod(t, 2, api, clients(c, ""))
-	p.state(t, 9, 0, "9", "") // of a server that ran without cluster mode, with its data
-	p.file(t, "collections/c/config.json", "{}")
-	assert.Equal(t, "--uri\n"+uri("q-2")+"\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t))
-	assert.Equal(t, kube.Founding, api.claim(2).Peer, "marked before the server runs")
-	assert.NoDirExists(t, filepath.Join(p.options.Storage, "collections"), "no cluster may take old data for its own")
-	aside, err := filepath.Glob(filepath.Join(p.options.Storage, ".shepherd/set-aside/*-peer-9/collections/c/config.json"))
-	require.NoError(t, err)
-	assert.Len(t, aside, 1)
+	synctest.Test(t, func(t *testing.T) {
+		c := qdranttest.Start(t, 2, qdranttest.Options{})
+		api := newAPIServer(3)
+		p := newPod(t, 2, api, clients(c, ""))
+		p.state(t, 9, 0, "9", "") // of a server that ran without cluster mode, with its data
+		p.file(t, "collections/c/config.json", "{}")
+		assert.Equal(t, "--uri\n"+uri("q-2")+"\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t))
+		assert.Equal(t, kube.Founding, api.claim(2).Peer, "marked before the server runs")
+		assert.NoDirExists(t, filepath.Join(p.options.Storage, "collections"), "no cluster may take old data for its own")
+		aside, err := filepath.Glob(filepath.Join(p.options.Storage, ".shepherd/set-aside/*-peer-9/collections/c/config.json"))
+		require.NoError(t, err)
+		assert.Len(t, aside, 1)
+	})
 }
 
 func TestLostVolume(t *testing.T) {
 	t.Parallel()
-	c := qdranttest.Start(t, 3, qdranttest.Options{})
-	c.Place("c", 0, 0, 1)
-	c.Place("c", 1, 0, 2)
-	api := newAPIServer(3)
-	for _, s := range c.Servers() {
-		api.annotate(s.Ordinal(), kube.AnnotationPeer, fmt.Sprint(s.ID()))
-	}
-	lost := c.Server(0)
-	id := lost.ID()
-	lost.Stop()
-	lost.LoseVolume()
-	p := newPod(t, 0, api, clients(c, ""))
-	p.waits(t, api, 0, start.WaitLostVolume)
-	assert.EqualValues(t, id, start.ParseAnnotation(api.claim(0).Verdict).Peer, "tend reads from it which peer is lost")
+	synctest.Test(t, func(t *testing.T) {
+		c := qdranttest.Start(t, 3, qdranttest.Options{})
+		c.Place("c", 0, 0, 1)
+		c.Place("c", 1, 0, 2)
+		api := newAPIServer(3)
+		for _, s := range c.Servers() {
+			api.annotate(s.Ordinal(), kube.AnnotationPeer, fmt.Sprint(s.ID()))
+		}
+		lost := c.Server(0)
+		id := lost.ID()
+		lost.Stop()
+		lost.LoseVolume()
+		p := newPod(t, 0, api, clients(c, ""))
+		p.waits(t, api, 0, start.WaitLostVolume)
+		assert.EqualValues(t, id, start.ParseAnnotation(api.claim(0).Verdict).Peer, "tend reads from it which peer is lost")
 
-	// Its replicas are dropped; the peer, without shards, makes way by itself.
-	c.Place("c", 0, 1)
-	c.Place("c", 1, 2)
-	assert.Equal(t, "--uri\n"+uri("q-0")+"\n--bootstrap\n"+uri("q-1")+"\n", p.starts(t))
-	assert.Equal(t, kube.Founding, api.claim(0).Peer, "the old id is another peer's")
-	require.NoError(t, lost.StartWith(uri("q-0"), uri("q-1")))
+		// Its replicas are dropped; the peer, without shards, makes way by itself.
+		c.Place("c", 0, 1)
+		c.Place("c", 1, 2)
+		assert.Equal(t, "--uri\n"+uri("q-0")+"\n--bootstrap\n"+uri("q-1")+"\n", p.starts(t))
+		assert.Equal(t, kube.Founding, api.claim(0).Peer, "the old id is another peer's")
+		require.NoError(t, lost.StartWith(uri("q-0"), uri("q-1")))
+	})
 }
 
 func TestRemovedPeer(t *testing.T) {
 	t.Parallel()
-	c := qdranttest.Start(t, 2, qdranttest.Options{})
-	api := newAPIServer(3)
-	for ordinal, id := range []string{"1001", "1002", "1777"} {
-		api.annotate(ordinal, kube.AnnotationPeer, id)
-	}
-	api.annotate(2, kube.AnnotationDrained, "1777")
-	p := newPod(t, 2, api, clients(c, ""))
-	p.state(t, 1777, 4, "1001,1002,1777", uri("q-2")+"/")
-	p.file(t, "collections/c/0/replica_state.json", "{}")
-	p.file(t, "lost+found/x", "")
+	synctest.Test(t, func(t *testing.T) {
+		c := qdranttest.Start(t, 2, qdranttest.Options{})
+		api := newAPIServer(3)
+		for ordinal, id := range []string{"1001", "1002", "1777"} {
+			api.annotate(ordinal, kube.AnnotationPeer, id)
+		}
+		api.annotate(2, kube.AnnotationDrained, "1777")
+		p := newPod(t, 2, api, clients(c, ""))
+		p.state(t, 1777, 4, "1001,1002,1777", uri("q-2")+"/")
+		p.file(t, "collections/c/0/replica_state.json", "{}")
+		p.file(t, "lost+found/x", "")
 
-	c.Server(1).Stop()
-	p.waits(t, api, 2, start.WaitPeers) // one peer's word is not enough, and a peer that was removed disturbs the others
-	require.NoError(t, c.Server(1).Start())
+		c.Server(1).Stop()
+		p.waits(t, api, 2, start.WaitPeers) // one peer's word is not enough, and a peer that was removed disturbs the others
+		require.NoError(t, c.Server(1).Start())
 
-	assert.Equal(t, "--uri\n"+uri("q-2")+"\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t))
-	entries, err := os.ReadDir(p.options.Storage)
-	require.NoError(t, err)
-	require.Len(t, entries, 2, "nothing of the old peer is left: %v", entries)
-	assert.Zero(t, api.claim(2).Drained)
-	assert.Equal(t, kube.Founding, api.claim(2).Peer)
-	aside, err := filepath.Glob(filepath.Join(p.options.Storage, ".shepherd/set-aside/*-peer-1777/collections/c/0/replica_state.json"))
-	require.NoError(t, err)
-	assert.Len(t, aside, 1)
+		assert.Equal(t, "--uri\n"+uri("q-2")+"\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t))
+		entries, err := os.ReadDir(p.options.Storage)
+		require.NoError(t, err)
+		require.Len(t, entries, 2, "nothing of the old peer is left: %v", entries)
+		assert.Zero(t, api.claim(2).Drained)
+		assert.Equal(t, kube.Founding, api.claim(2).Peer)
+		aside, err := filepath.Glob(filepath.Join(p.options.Storage, ".shepherd/set-aside/*-peer-1777/collections/c/0/replica_state.json"))
+		require.NoError(t, err)
+		assert.Len(t, aside, 1)
+	})
 }
 
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	c := qdranttest.Start(t, 3, qdranttest.Options{})
-	api := newAPIServer(3)
-	p := newPod(t, 1, api, clients(c, ""))
-	p.state(t, qdrant.PeerID(c.Server(1).ID()), 4, "1001,1002,1003", "http://q-1.old:6335/")
-	p.file(t, ".shepherd/starts", "4\n")
-	api.annotate(1, kube.AnnotationPeer, "1002")
-	api.annotate(1, kube.AnnotationStarts, "4")
-	c.Server(1).Stop()
-	assert.Equal(t, "--uri\n"+uri("q-1")+"\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t), "the address may change: a majority is there to hear of it")
-	assert.Equal(t, 5, api.claim(1).Starts)
+	synctest.Test(t, func(t *testing.T) {
+		c := qdranttest.Start(t, 3, qdranttest.Options{})
+		api := newAPIServer(3)
+		p := newPod(t, 1, api, clients(c, ""))
+		p.state(t, qdrant.PeerID(c.Server(1).ID()), 4, "1001,1002,1003", "http://q-1.old:6335/")
+		p.file(t, ".shepherd/starts", "4\n")
+		api.annotate(1, kube.AnnotationPeer, "1002")
+		api.annotate(1, kube.AnnotationStarts, "4")
+		c.Server(1).Stop()
+		assert.Equal(t, "--uri\n"+uri("q-1")+"\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t), "the address may change: a majority is there to hear of it")
+		assert.Equal(t, 5, api.claim(1).Starts)
 
-	c.Server(0).Stop()
-	c.Server(2).Stop()
-	assert.Equal(t, "--uri\nhttp://q-1.old:6335\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t), "nobody is there: it stays")
-	assert.Equal(t, 6, api.claim(1).Starts)
+		c.Server(0).Stop()
+		c.Server(2).Stop()
+		assert.Equal(t, "--uri\nhttp://q-1.old:6335\n--bootstrap\n"+uri("q-0")+"\n", p.starts(t), "nobody is there: it stays")
+		assert.Equal(t, 6, api.claim(1).Starts)
 
-	p.file(t, ".shepherd/starts", "5\n") // an old copy is put back
-	p.waits(t, api, 1, start.WaitOldVolume)
-	p.file(t, ".shepherd/starts", "")
-	p.waits(t, api, 1, start.WaitUnreadable)
+		p.file(t, ".shepherd/starts", "5\n") // an old copy is put back
+		p.waits(t, api, 1, start.WaitOldVolume)
+		p.file(t, ".shepherd/starts", "")
+		p.waits(t, api, 1, start.WaitUnreadable)
+	})
 }
 
 func TestUnmarkedState(t *testing.T) {
 	t.Parallel()
-	api := newAPIServer(3)
-	p := newPod(t, 1, api, nobody(t))
-	p.state(t, 1002, 4, "1001,1002,1003", uri("q-1"))
-	p.starts(t)
-	assert.False(t, api.claim(1).Marked(), "a release without marks gets its first one from a peer that is seen alive")
-	api.annotate(0, kube.AnnotationPeer, "1001")
-	p.waits(t, api, 1, start.WaitOldVolume)
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPIServer(3)
+		p := newPod(t, 1, api, nobody(t))
+		p.state(t, 1002, 4, "1001,1002,1003", uri("q-1"))
+		p.starts(t)
+		assert.False(t, api.claim(1).Marked(), "a release without marks gets its first one from a peer that is seen alive")
+		api.annotate(0, kube.AnnotationPeer, "1001")
+		p.waits(t, api, 1, start.WaitOldVolume)
+	})
 }
 
 func TestUnreadableStateIsNotNoState(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "{", "{}", `{"this_peer_id":0}`} {
-		t.Run(text, func(t *testing.T) {
-			t.Parallel()
+		inBubble(t, text, func(t *testing.T) {
 			api := newAPIServer(1)
 			p := newPod(t, 0, api, nobody(t))
 			p.file(t, "raft_state.json", text)
@@ -270,41 +321,41 @@ func TestUnreadableStateIsNotNoState(t *testing.T) {
 
 func TestWrongKeyIsNotNobody(t *testing.T) {
 	t.Parallel()
-	c := qdranttest.Start(t, 2, qdranttest.Options{APIKey: "right"})
-	c.Server(0).Stop()
-	api := newAPIServer(2)
-	p := newPod(t, 0, api, clients(c, "wrong"))
-	p.waits(t, api, 0, start.WaitPeers)
-	assert.Contains(t, api.claim(0).Verdict, "q-1: reading the cluster")
+	synctest.Test(t, func(t *testing.T) {
+		c := qdranttest.Start(t, 2, qdranttest.Options{APIKey: "right"})
+		c.Server(0).Stop()
+		api := newAPIServer(2)
+		p := newPod(t, 0, api, clients(c, "wrong"))
+		p.waits(t, api, 0, start.WaitPeers)
+		assert.Contains(t, api.claim(0).Verdict, "q-1: reading the cluster")
+	})
 }
 
 func TestTwoClusters(t *testing.T) {
 	t.Parallel()
-	c := qdranttest.Start(t, 2, qdranttest.Options{})
-	second := c.Server(1)
-	second.Stop()
-	second.LoseVolume()
-	require.NoError(t, second.StartWith(uri("q-1"), ""))
-	api := newAPIServer(3)
-	p := newPod(t, 2, api, clients(c, ""))
-	p.waits(t, api, 2, start.WaitPeers)
+	synctest.Test(t, func(t *testing.T) {
+		c := qdranttest.Start(t, 2, qdranttest.Options{})
+		second := c.Server(1)
+		second.Stop()
+		second.LoseVolume()
+		require.NoError(t, second.StartWith(uri("q-1"), ""))
+		api := newAPIServer(3)
+		p := newPod(t, 2, api, clients(c, ""))
+		p.waits(t, api, 2, start.WaitPeers)
+	})
 }
 
 func TestWithoutAPIServer(t *testing.T) {
 	t.Parallel()
-	t.Run("no state waits", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "no state waits", func(t *testing.T) {
 		api := newAPIServer(1)
 		api.away = true
 		p := newPod(t, 0, api, nobody(t))
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		require.ErrorIs(t, start.Run(ctx, p.options), context.DeadlineExceeded)
+		p.neverStarts(t)
 		assert.Equal(t, 1, bytes.Count(p.log.Bytes(), []byte("\n")), "one clear line: %s", p.log)
 		assert.Contains(t, p.log.String(), "connection refused")
 	})
-	t.Run("own state starts after a while", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "own state starts after a while", func(t *testing.T) {
 		api := newAPIServer(1)
 		api.away = true
 		p := newPod(t, 0, api, nobody(t))
@@ -313,8 +364,7 @@ func TestWithoutAPIServer(t *testing.T) {
 		assert.Equal(t, "1\n", p.read(t, ".shepherd/starts"), "counted all the same")
 		assert.Contains(t, p.log.String(), "unchecked")
 	})
-	t.Run("own state starts though nothing can be written", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "own state starts though nothing can be written", func(t *testing.T) {
 		api := newAPIServer(1)
 		api.readOnly = true
 		p := newPod(t, 0, api, nobody(t))
@@ -322,33 +372,26 @@ func TestWithoutAPIServer(t *testing.T) {
 		p.starts(t)
 		assert.Equal(t, "1\n", p.read(t, ".shepherd/starts"))
 	})
-	t.Run("nothing is founded unannounced", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "nothing is founded unannounced", func(t *testing.T) {
 		api := newAPIServer(1)
 		api.readOnly = true
 		p := newPod(t, 0, api, nobody(t))
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		require.ErrorIs(t, start.Run(ctx, p.options), context.DeadlineExceeded)
+		p.neverStarts(t)
 	})
 }
 
 func TestAnswersOfTheAPIServerThatAreNone(t *testing.T) {
 	t.Parallel()
-	t.Run("a refusal is waited on", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "a refusal is waited on", func(t *testing.T) {
 		api := newAPIServer(1)
 		api.denies = true
 		p := newPod(t, 0, api, nobody(t))
 		p.state(t, 5, 1, "5", uri("q-0"))
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // many times APIWait
-		defer cancel()
-		require.ErrorIs(t, start.Run(ctx, p.options), context.DeadlineExceeded)
+		p.neverStarts(t)
 		assert.Contains(t, p.log.String(), "forbidden")
 		assert.NotContains(t, p.log.String(), "does not answer")
 	})
-	t.Run("an annotation that makes no sense is waited on, and said on the claim", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "an annotation that makes no sense is waited on, and said on the claim", func(t *testing.T) {
 		api := newAPIServer(1)
 		api.annotate(0, kube.AnnotationPeer, garbage)
 		p := newPod(t, 0, api, nobody(t))
@@ -356,8 +399,7 @@ func TestAnswersOfTheAPIServerThatAreNone(t *testing.T) {
 		p.waits(t, api, 0, start.WaitUnreadable)
 		assert.Contains(t, api.claim(0).Verdict, "which is no peer id")
 	})
-	t.Run("one of another's is no matter of a peer whose own is in order", func(t *testing.T) {
-		t.Parallel()
+	inBubble(t, "one of another's is no matter of a peer whose own is in order", func(t *testing.T) {
 		api := newAPIServer(2)
 		api.annotate(0, kube.AnnotationPeer, "5")
 		api.annotate(1, kube.AnnotationPeer, garbage)
@@ -375,9 +417,7 @@ func TestALongWaitAsksLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newAPIServer(3)
 		api.annotate(0, kube.AnnotationPeer, "1001")
-		p := newPod(t, 2, api, func(string) *qdrant.Client {
-			return qdrant.NewWithHTTP("http://q", "", &http.Client{Transport: noNetwork{}})
-		})
+		p := newPod(t, 2, api, nobody(t))
 		p.options.Interval, p.options.APIWait, p.options.JoinWait = time.Second, time.Minute, time.Minute
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -422,26 +462,30 @@ func (noNetwork) RoundTrip(*http.Request) (*http.Response, error) { return nil, 
 // TestNothingIsFoundedOnOldNews: what a wait has read of other claims a while ago ends no wait.
 func TestNothingIsFoundedOnOldNews(t *testing.T) {
 	t.Parallel()
-	api := newAPIServer(2)
-	api.annotate(0, kube.AnnotationPeer, "1001")
-	p := newPod(t, 0, api, nobody(t))
-	p.options.Interval, p.options.Confirm = 20*time.Millisecond, 1
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- start.Run(ctx, p.options) }()
-	require.Eventually(t, func() bool { return api.verdict(0) == start.WaitEmptied }, 10*time.Second, time.Millisecond)
-	api.annotate(1, kube.AnnotationPeer, "1002")
-	api.unmark(0)
-	require.Eventually(t, func() bool { return api.verdict(0) == start.WaitPeers }, 10*time.Second, time.Millisecond, p.log)
-	cancel()
-	require.ErrorIs(t, <-ended, context.Canceled)
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPIServer(2)
+		api.annotate(0, kube.AnnotationPeer, "1001")
+		p := newPod(t, 0, api, nobody(t))
+		p.options.Interval, p.options.Confirm = 20*time.Millisecond, 1
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- start.Run(ctx, p.options) }()
+		eventually(t, "another verdict", func() bool { return api.verdict(0) == start.WaitEmptied })
+		api.annotate(1, kube.AnnotationPeer, "1002")
+		api.unmark(0)
+		eventually(t, "another verdict", func() bool { return api.verdict(0) == start.WaitPeers })
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
 }
 
 func TestSingle(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, 0, newAPIServer(1), nobody(t))
-	p.options.Single = true
-	assert.Empty(t, p.starts(t))
+	synctest.Test(t, func(t *testing.T) {
+		p := newPod(t, 0, newAPIServer(1), nobody(t))
+		p.options.Single = true
+		assert.Empty(t, p.starts(t))
+	})
 }
 
 func TestForeignPod(t *testing.T) {

@@ -28,6 +28,9 @@ func (l *loop) tellDrains(ctx context.Context, p topology.Picture, leaving map[q
 	for _, id := range slices.Sorted(maps.Keys(leaving)) {
 		left := len(p.Replicas(id))
 		d, known := l.drains[id]
+		if !known && !l.grounds.confirmed[ground{kind: groundLeaves, peer: id}] {
+			continue
+		}
 		if !known {
 			d = &drain{name: p.Name(id), began: p.At, all: left, left: left}
 			l.drains[id] = d
@@ -42,7 +45,7 @@ func (l *loop) tellDrains(ctx context.Context, p topology.Picture, leaving map[q
 		l.tellFailedDrain(ctx, p, id, d)
 	}
 	for id, d := range l.drains {
-		if leaving[id] {
+		if leaving[id] || !l.grounds.confirmed[ground{kind: groundStays, peer: id}] {
 			continue
 		}
 		seconds := p.At.Sub(d.began).Seconds()

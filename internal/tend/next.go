@@ -15,13 +15,15 @@ type Outlook struct {
 	Held string
 	// Paused says that nothing but the annotation holds it: claims are still marked.
 	Paused bool
+	// Leaderless says that it is held because the picture shows no leader that a majority follows, which may pass in a moment.
+	Leaderless bool
 }
 
 // Next is what tend would do about a situation. It is pure: Run carries out the same that status shows.
 func Next(f Facts, p topology.Picture, s Settings) Outlook {
 	var o Outlook
 	o.Wish, o.Chores, o.Notes = Wishes(f, p, s)
-	if o.Held = unclear(f, p); o.Held != "" {
+	if o.Held, o.Leaderless = unclear(f, p); o.Held != "" {
 		return o
 	}
 	if f.StatefulSet.Paused {
@@ -33,15 +35,13 @@ func Next(f Facts, p topology.Picture, s Settings) Outlook {
 }
 
 // unclear says why the picture is no ground to change anything.
-func unclear(f Facts, p topology.Picture) string {
+func unclear(f Facts, p topology.Picture) (why string, leaderless bool) {
 	if why := stopping(f.StatefulSet); why != "" {
-		return why
+		return why, false
 	}
 	if why := p.Unsupported(); why != "" {
-		return why
+		return why, false
 	}
-	if ok, why := p.Quorum(); !ok {
-		return why
-	}
-	return ""
+	ok, why := p.Quorum()
+	return why, !ok
 }

@@ -78,7 +78,7 @@ type Options struct {
 	Interval, Fast time.Duration
 	// Timeout bounds one observation (5 s).
 	Timeout time.Duration
-	// Confirm is how often in a row a situation must be seen before anything is done about it (3).
+	// Confirm is how often in a row what a change rests on must be seen before it is made (3).
 	Confirm int
 	// Stuck is how long a transfer may have an end that does not answer before it is aborted (2 min).
 	Stuck time.Duration

@@ -39,12 +39,11 @@ type loop struct {
 	herald  *herald
 	actor   *act.Actor
 
-	situation, classes, chores, notes, whole act.Confirm
-	// open are the kinds of work, by their Why, that were confirmed in this situation.
-	open    map[string]bool
-	flights []*flight
-	seen    map[transferKey]time.Time
-	stuck   map[transferKey]time.Time
+	grounds      grounds
+	notes, whole act.Confirm[string]
+	flights      []*flight
+	seen         map[transferKey]time.Time
+	stuck        map[transferKey]time.Time
 	// retries are moves, again are chores.
 	retries, again *backoff
 	drains         map[qdrant.PeerID]*drain
@@ -63,11 +62,11 @@ func newLoop(options Options) (*loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	confirm := act.Confirm{Needed: o.Confirm}
+	confirm := act.Confirm[string]{Needed: o.Confirm}
 	l := &loop{
 		o: o, metrics: m, herald: &herald{log: o.Log, said: map[string]string{}},
-		situation: confirm, classes: confirm, chores: confirm, notes: confirm, whole: confirm,
-		open: map[string]bool{}, drains: map[qdrant.PeerID]*drain{}, stuck: map[transferKey]time.Time{},
+		grounds: grounds{confirm: act.Confirm[ground]{Needed: o.Confirm}}, notes: confirm, whole: confirm,
+		drains: map[qdrant.PeerID]*drain{}, stuck: map[transferKey]time.Time{},
 		retries: newBackoff(o.Backoff, o.MaxBackoff), again: newBackoff(o.Backoff, o.MaxBackoff),
 	}
 	l.actor = &act.Actor{
@@ -120,8 +119,7 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 		return l.o.Interval
 	}
 	if o.Held != "" {
-		l.forget(facts)
-		l.doChores(ctx, l.confirmedChores(slices.DeleteFunc(slices.Clone(o.Chores), func(c Chore) bool { return !o.Paused || !c.marks() })))
+		l.held(ctx, p, o)
 		l.tellPlan(ctx, o)
 		if len(l.pods) == 0 {
 			return max(l.o.Interval, l.retries.failed(targetQdrant, time.Now()))
@@ -131,55 +129,38 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 	return l.work(ctx, p, o)
 }
 
+// held takes a look at which nothing is changed in the cluster. Claims are marked while paused. Drains do not go on in a release that ends.
+func (l *loop) held(ctx context.Context, p topology.Picture, o Outlook) {
+	switch {
+	case o.Leaderless:
+		l.grounds.leaderless(l.facts, p, o.Wish)
+	case o.Paused:
+		chores := slices.DeleteFunc(slices.Clone(o.Chores), func(c Chore) bool { return !c.marks() })
+		l.grounds.see(l.facts, p, Outlook{Wish: o.Wish, Chores: chores}, nil)
+		l.doChores(ctx, chores)
+	default:
+		l.grounds.none()
+	}
+	if stopping(l.facts.StatefulSet) != "" {
+		clear(l.drains)
+		l.rebalance = nil
+	}
+}
+
 // work does what the outlook says, as far as it is confirmed.
 func (l *loop) work(ctx context.Context, p topology.Picture, o Outlook) time.Duration {
-	situation := describe(l.facts, p, o.Wish)
-	confirmed := l.situation.Observe(situation)[situation]
-	chores := l.confirmedChores(o.Chores)
+	l.grounds.see(l.facts, p, o, l.drains)
+	moves := l.grounds.moves(l.facts, p, o)
 	// What an earlier move of the plan must precede is planned anew once that has been made.
-	ready := o.Plan.Now()
-	moves := l.confirmedMoves(ready, p)
-	pending := len(chores) < len(o.Chores) || len(moves) < len(ready)
-	if !confirmed {
-		clear(l.open)
-		return l.pace(p, len(o.Plan.Moves)+len(o.Chores) > 0)
-	}
+	pending := len(moves) < len(o.Plan.Now()) || len(l.grounds.chores(l.facts, o.Chores)) < len(o.Chores)
 	l.tellDrains(ctx, p, o.Wish.Leaving)
-	l.tellRebalance(ctx, p, o)
-	l.doChores(ctx, chores)
+	if l.grounds.confirmed[wholeOf(l.facts, p, o.Wish)] {
+		l.tellRebalance(ctx, p, o)
+	}
+	l.doChores(ctx, o.Chores)
 	l.abortStuck(ctx, p)
 	l.begin(ctx, p, moves)
 	return l.pace(p, pending)
-}
-
-// describe is the situation in one text: whatever is in it must stay the same for a while before anything is done.
-func describe(f Facts, p topology.Picture, w plan.Wish) string {
-	var joined, silent []qdrant.PeerID
-	for _, m := range p.Members {
-		if p.Joined(m.ID) {
-			joined = append(joined, m.ID)
-			if !m.Answers {
-				silent = append(silent, m.ID)
-			}
-		}
-	}
-	return fmt.Sprint(f.StatefulSet.UID, f.StatefulSet.Replicas, joined, silent, sorted(w.Leaving), sorted(w.Lost), sorted(w.Targets), shardNames(f.GivenUp))
-}
-
-func sorted(set map[qdrant.PeerID]bool) []qdrant.PeerID { return slices.Sorted(maps.Keys(set)) }
-
-// confirmedMoves are the moves whose kind of work has been seen several times in this situation. Once it has, it stays so until nothing is
-// left to do: a drain of many shards is confirmed once, not once for each.
-func (l *loop) confirmedMoves(moves []plan.Move, p topology.Picture) []plan.Move {
-	if len(moves) == 0 && len(running(p, l.flights)) == 0 {
-		clear(l.open)
-	}
-	whys := map[string]bool{}
-	for _, m := range moves {
-		whys[m.Why] = true
-	}
-	maps.Copy(l.open, l.classes.Observe(slices.Collect(maps.Keys(whys))...))
-	return slices.DeleteFunc(slices.Clone(moves), func(m plan.Move) bool { return !l.open[m.Why] })
 }
 
 // begin starts what may start now. After an error nothing more is begun on this picture.
@@ -310,7 +291,7 @@ func (l *loop) abortStuck(ctx context.Context, p topology.Picture) {
 			continue
 		}
 		shard := plan.ShardName{Collection: key.collection, Shard: key.shard}
-		if p.At.Sub(since) < l.patience(p, key) || l.facts.GivenUp[shard] || l.retries.waits("abort "+shard.String(), p.At) {
+		if !l.grounds.confirmed[key.stuck()] || p.At.Sub(since) < l.patience(p, key) || l.facts.GivenUp[shard] || l.retries.waits("abort "+shard.String(), p.At) {
 			continue
 		}
 		l.retries.failed("abort "+shard.String(), p.At)
@@ -356,19 +337,14 @@ func (l *loop) allowed(ctx context.Context) error {
 	return nil
 }
 
-// confirmedChores are those that have been seen several times. A chore that has vanished begins anew when it comes back.
-func (l *loop) confirmedChores(chores []Chore) []Chore {
+// doChores does those that are confirmed. A chore that has vanished begins anew when it comes back.
+func (l *loop) doChores(ctx context.Context, chores []Chore) {
 	texts := map[string]bool{}
 	for _, chore := range chores {
 		texts[chore.Text] = true
 	}
 	l.again.keep(texts)
-	confirmed := l.chores.Observe(slices.Collect(maps.Keys(texts))...)
-	return slices.DeleteFunc(slices.Clone(chores), func(c Chore) bool { return !confirmed[c.Text] })
-}
-
-func (l *loop) doChores(ctx context.Context, chores []Chore) {
-	for _, chore := range chores {
+	for _, chore := range l.grounds.chores(l.facts, chores) {
 		if l.again.waits(chore.Text, time.Now()) {
 			continue
 		}
@@ -439,17 +415,6 @@ func (l *loop) keepGuard(ctx context.Context, p topology.Picture) {
 // guardSentence is how often the sentence alone is written anew.
 const guardSentence = 30 * time.Second
 
-// forget drops what was confirmed, when nothing may be done at all. Drains do not go on in a release that ends.
-func (l *loop) forget(f Facts) {
-	l.situation.Observe()
-	l.classes.Observe()
-	clear(l.open)
-	if stopping(f.StatefulSet) != "" {
-		clear(l.drains)
-		l.rebalance = nil
-	}
-}
-
 // pace is how long to wait: shortly while something is under way, a second while something is to be confirmed and all peers answer.
 func (l *loop) pace(p topology.Picture, pending bool) time.Duration {
 	if len(l.flights) > 0 {
@@ -469,7 +434,7 @@ func (l *loop) pace(p topology.Picture, pending bool) time.Duration {
 // blind is an observation that Kubernetes did not answer. Without it nobody knows who should leave, so nothing is done.
 func (l *loop) blind(ctx context.Context, err error) time.Duration {
 	l.metrics.failures.WithLabelValues(targetKubernetes).Inc()
-	l.situation.Observe()
+	l.grounds.blind()
 	l.herald.say(ctx, targetKubernetes, slog.LevelWarn, err.Error())
 	return l.retries.failed(targetKubernetes, time.Now())
 }

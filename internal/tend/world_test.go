@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,10 +23,24 @@ import (
 	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
 )
 
+// Bounds of a test in a bubble, whose time passes only while everything waits. They depend on no machine.
 const (
-	waitFor = time.Minute // for a machine with much else to do; a second is enough otherwise
+	waitFor = time.Minute
 	poll    = 5 * time.Millisecond
+	// stepEvery is how often the servers take a step.
+	stepEvery = time.Millisecond
+	// several looks are many times those that a confirmation takes.
+	several = 20
 )
+
+// inBubble runs a subtest with a clock of its own. What runs in it reaches servers by function calls: a network would stop that clock.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, test)
+	})
+}
 
 // world is a release: a cluster of servers and what Kubernetes says of it, with the kubelet's and the StatefulSet controller's part
 // played by the test.
@@ -43,13 +58,14 @@ type world struct {
 	log     strings.Builder
 	away    error
 	changes int
+	looks   int
 }
 
 // newWorld has n pods, each with a running server and a marked claim.
 func newWorld(t *testing.T, n int, options qdranttest.Options) *world {
 	t.Helper()
 	if options.StepEvery == 0 {
-		options.StepEvery = time.Millisecond
+		options.StepEvery = stepEvery
 	}
 	w := &world{
 		t: t, cluster: qdranttest.Start(t, n, options), registry: prometheus.NewRegistry(),
@@ -97,6 +113,13 @@ func (w *world) told(part string) bool {
 	return slices.ContainsFunc(w.events, func(event string) bool { return strings.Contains(event, part) })
 }
 
+// kept is what the ConfigMap has under a key.
+func (w *world) kept(key string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state[key]
+}
+
 func (w *world) logged() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,6 +130,28 @@ func (w *world) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log.Write(line)
+}
+
+// counted is what a loop reads of the world: its looks are counted.
+type counted struct{ *world }
+
+func (c counted) StatefulSet(ctx context.Context) (kube.StatefulSet, error) {
+	set, err := c.world.StatefulSet(ctx)
+	if err != nil {
+		c.edit(func() { c.looks++ }) // the look ends here
+	}
+	return set, err
+}
+
+func (c counted) Pods(ctx context.Context) ([]kube.Pod, error) {
+	c.edit(func() { c.looks++ })
+	return c.world.Pods(ctx)
+}
+
+func (w *world) looked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looks
 }
 
 func (w *world) StatefulSet(context.Context) (kube.StatefulSet, error) {
@@ -200,7 +245,7 @@ func (w *world) Event(_ context.Context, _ bool, reason, message string) error {
 
 func (w *world) options() Options {
 	return Options{
-		Kubernetes: w, Store: w, Events: w,
+		Kubernetes: counted{w}, Store: w, Events: w,
 		Peer:     w.peer,
 		Pod:      func(ordinal int) string { return fmt.Sprintf("q-%d", ordinal) },
 		Settings: Settings{Strategy: plan.Count, Limit: 1},
@@ -214,7 +259,7 @@ func (w *world) options() Options {
 func (w *world) peer(pod string) Peer {
 	for _, s := range w.cluster.Servers() {
 		if s.Name() == pod {
-			return qdrant.New(s.URL(), "")
+			return qdrant.NewWithHTTP("http://"+pod, "", s.Client())
 		}
 	}
 	return nobody{}
@@ -250,7 +295,24 @@ func (w *world) run(options Options) (stop func()) {
 // eventually waits for a condition.
 func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, condition, waitFor, poll, what)
+	for began := time.Now(); !condition(); <-time.After(poll) {
+		if time.Since(began) > waitFor {
+			require.Fail(w.t, "waited in vain: "+what)
+		}
+	}
+}
+
+// calm waits until the loop has looked several times and has changed nothing in the meantime.
+func (w *world) calm() {
+	w.t.Helper()
+	changed := func() int { return len(w.cluster.Changes()) }
+	before, since := changed(), w.looked()
+	w.eventually("nothing more changes", func() bool {
+		if now := changed(); now != before {
+			before, since = now, w.looked()
+		}
+		return w.looked()-since > several
+	})
 }
 
 // whole reports whether all shards of the collection have this many copies, all Active, on the ordinals below the bound.
@@ -296,5 +358,6 @@ func (w *world) metric(name string, labels ...string) float64 {
 			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}
+	require.Fail(w.t, "there is no such metric", "%s %v", name, labels)
 	return -1
 }

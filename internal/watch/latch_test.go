@@ -109,6 +109,7 @@ func TestLatch(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			require.NotEmpty(t, c.moments)
 			latch := Latch{}
 			for i, m := range c.moments {
 				self := Self{Peer: id(0), Answers: true}
