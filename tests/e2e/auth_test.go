@@ -38,7 +38,11 @@ func testKeys(t *testing.T, d *deployment) {
 
 			peer := qdrant.New(d.peers(t)[0].Client.URL(), test.key)
 			_, err = peer.Collections(t.Context())
-			assert.Equalf(t, test.read == codes.OK, err == nil, "reading over REST: %v", err)
+			if test.read == codes.OK {
+				assert.NoError(t, err, "reading over REST")
+			} else {
+				assert.ErrorContains(t, err, "401", "reading over REST")
+			}
 		})
 	}
 	require.NoError(t, d.connect(t, d.keys["api-key"]).DeleteCollection(t.Context(), collection))

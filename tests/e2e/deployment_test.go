@@ -253,19 +253,7 @@ func (d *deployment) awaitActive(t *testing.T, collection string, replicas int) 
 			if err != nil {
 				return err
 			}
-			if len(view.Transfers) > 0 {
-				return fmt.Errorf("transfers under way: %+v", view.Transfers)
-			}
-			active := view.ActiveReplicas()
-			if len(active) != view.ShardCount {
-				return fmt.Errorf("%d of %d shards are active anywhere", len(active), view.ShardCount)
-			}
-			for shard, count := range active {
-				if count != replicas {
-					return fmt.Errorf("shard %d is active on %d peers, not %d", shard, count, replicas)
-				}
-			}
-			return nil
+			return view.ActiveOn(replicas)
 		})
 	})
 	require.NoError(t, err)

@@ -39,6 +39,7 @@ func TestDisruptions(t *testing.T) {
 		ended := stops()
 		require.Len(t, ended, 3)
 		for _, stop := range ended {
+			require.Falsef(t, stop.broken, "the watch of %s broke", stop.pod)
 			assert.Equalf(t, int32(0), stop.exitCode, "%s must end by itself, not be killed", stop.pod)
 			assert.Containsf(t, stop.log, "SIGTERM received; starting graceful shutdown", "%s must be told to stop", stop.pod)
 		}
@@ -99,6 +100,7 @@ func TestDisruptions(t *testing.T) {
 type stop struct {
 	pod, log string
 	exitCode int32
+	broken   bool // the watch ended before the pod did
 }
 
 // watchStops follows the present pods to their end. The function it returns waits for all of them to have ended; a pod that is
@@ -131,6 +133,7 @@ func (d *deployment) watchStops(t *testing.T) func() []stop {
 					return
 				}
 			}
+			stops[i].broken = true
 		})
 		all.Go(func() {
 			defer logs.Close() //nolint:errcheck // it was only read

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -155,10 +156,16 @@ func (d *deployment) scaleAndBack(t *testing.T) error {
 	if err := d.scale(t.Context(), 3); err != nil {
 		return err
 	}
+	_, err := d.cluster.WaitPod(t.Context(), d.namespace, d.Fullname()+"-3", "asked to stop", timeouts.PodGone, func(pod *corev1.Pod) bool {
+		return pod.DeletionTimestamp != nil
+	})
+	if err != nil {
+		return err
+	}
 	return kube.Steady(t.Context(), 2*timeouts.Settle, "the fourth pod is held", func(ctx context.Context) error {
-		pods, err := d.cluster.Pods(ctx, d.namespace, d.Selector())
-		if err == nil && len(pods) != 4 {
-			err = errors.New("it is gone")
+		pod, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, d.Fullname()+"-3", metav1.GetOptions{})
+		if err == nil && (pod.DeletionTimestamp == nil || !serves(pod)) {
+			err = errors.New("it must be asked to stop and go on serving: " + kube.PodState(pod))
 		}
 		return err
 	})

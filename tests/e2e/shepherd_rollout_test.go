@@ -131,8 +131,11 @@ func TestShepherdRollouts(t *testing.T) {
 				running, left := 0, 0
 				for _, pod := range pods {
 					now, err := c.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+					if apierrors.IsNotFound(err) {
+						continue // gone, and the next one is not there yet
+					}
 					if err != nil {
-						continue // gone, and not yet made anew
+						return err
 					}
 					if now.UID == pod.UID {
 						left++

@@ -108,7 +108,7 @@ func (d *deployment) metric(ctx context.Context, pod, name string) (float64, err
 	}
 	family, found := families[name]
 	if !found {
-		return 0, nil
+		return 0, nil // a counter with labels has no sample before it counts
 	}
 	sum := 0.0
 	for _, sample := range family.Metric {
@@ -259,8 +259,8 @@ func (d *deployment) awaitBalanced(t *testing.T, size int) {
 		if err != nil {
 			return err
 		}
-		if len(all) != size {
-			return fmt.Errorf("%d pods", len(all))
+		if len(all) != size || len(each) == 0 {
+			return fmt.Errorf("%d pods, %d collections", len(all), len(each))
 		}
 		each["all collections"] = all
 		for name, counts := range each {
