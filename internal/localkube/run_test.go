@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,4 +94,47 @@ func TestARunAfterAKilledOne(t *testing.T) {
 	ended, err := EndLeft(t.Context(), directory)
 	require.NoError(t, err)
 	assert.Empty(t, ended)
+}
+
+// TestBothModulesCompileTheSameVersions: what this module and tools/kubernetes both compile, client-go and its dependencies above all, is in
+// Go's cache once. That takes the same versions.
+func TestBothModulesCompileTheSameVersions(t *testing.T) {
+	t.Parallel()
+	nested, err := source()
+	require.NoError(t, err)
+	ours := versions(t, filepath.Dir(filepath.Dir(nested)), "./...", "tool")
+	theirs := versions(t, nested, "./...")
+	shared, differ := 0, map[string]string{}
+	for path, module := range ours {
+		other, both := theirs[path]
+		if !both {
+			continue
+		}
+		shared++
+		if other != module {
+			differ[module] = other
+		}
+	}
+	require.Greater(t, shared, 500, "packages of both modules")
+	assert.Empty(t, differ, "versions here, and in tools/kubernetes; raise the lower ones by go get and go mod tidy")
+}
+
+// versions has the module of each package, as module@version.
+func versions(t *testing.T, directory string, patterns ...string) map[string]string {
+	t.Helper()
+	const format = "{{with .Module}}{{$.ImportPath}} {{.Path}}@{{with .Replace}}{{.Version}}{{else}}{{.Version}}{{end}}{{end}}"
+	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-deps", "-f", format}, patterns...)...)
+	list.Dir = directory
+	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	list.Stderr = os.Stderr
+	printed, err := list.Output()
+	require.NoError(t, err)
+	of := map[string]string{}
+	for line := range strings.Lines(string(printed)) {
+		if path, module, found := strings.Cut(strings.TrimSpace(line), " "); found {
+			of[path] = module
+		}
+	}
+	require.NotEmpty(t, of)
+	return of
 }
