@@ -55,10 +55,10 @@ SUMMARY ?= go run ./tools/summary
 TOGETHER = $(if $(filter .,$(RUN)),,-together)
 comma := ,
 
-# $(call gotest,NAME,FLAGS AND PACKAGES) is one such run. It succeeds whatever becomes of the tests: the summary judges.
+# $(call gotest,NAME,FLAGS AND PACKAGES,ENVIRONMENT) is one such run. It succeeds whatever becomes of the tests: the summary judges.
 define gotest
 mkdir -p $(RESULTS); rm -f $(RESULTS)/$(1).json $(RESULTS)/$(1).exit; code=0; \
-gotestsum --format $(or $(GOTESTSUM_FORMAT),pkgname-and-test-fails) --jsonfile $(RESULTS)/$(1).json -- -count=1 $(2) || code=$$?; \
+$(3) gotestsum --format $(or $(GOTESTSUM_FORMAT),pkgname-and-test-fails) --jsonfile $(RESULTS)/$(1).json -- -count=1 $(2) || code=$$?; \
 echo $$code >$(RESULTS)/$(1).exit
 endef
 
@@ -154,7 +154,7 @@ TESTS_OF_GO := test render controlplane $(if $(PACKAGES),,envtest)
 gotestsum := $(BIN)/.gotestsum-$(GOTESTSUM_VERSION)
 helm := $(BIN)/.helm-$(HELM_VERSION)
 
-test: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run all tests that need only Go; the first time it compiles Kubernetes.
+test: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Run all tests that need only Go; the first time it compiles Kubernetes.
 	@failed=0; rm -f $(foreach name,$(TESTS_OF_GO),$(RESULTS)/$(name).json $(RESULTS)/$(name).exit); \
 	for suite in unit render controlplane; do $(MAKE) --no-print-directory test-$$suite SUMMARY=: || failed=1; done; \
 	go run ./tools/summary $(TOGETHER) $(TESTS_OF_GO:%=$(RESULTS)/%.json) || failed=1; \
@@ -163,24 +163,24 @@ test: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run all tests that need only Go
 
 test-unit: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run the tests of the code (RUN=pattern, RACE=1, QDRANT_BIN=/path/to/qdrant for those on real servers).
 	@packages="$(or $(PACKAGES),$$(go list ./... | grep -v /tests/render))"; \
-	$(call gotest,test,$(race) -run '$(RUN)' $$packages); \
+	$(call gotest,test,$(race) -run '$(RUN)' $$packages,$(if $(race),CGO_ENABLED=1)); \
 	$(SUMMARY) $(RESULTS)/test.json
 
 # Rendering has no concurrency of its own, and a race detector makes it ten times slower.
 test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
-	@$(call gotest,render,-run '$(RUN)' $(or $(PACKAGES),./tests/render/...)); \
+	@$(call gotest,render,-run '$(RUN)' $(or $(PACKAGES),./tests/render/...),); \
 	$(SUMMARY) $(RESULTS)/render.json
 
 # The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
-test-controlplane: $(gotestsum) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
+test-controlplane: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
 	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
-	(cd tools/kubernetes && export CGO_ENABLED=0 KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-trimpath -run '$(RUN)' .)) & envtest=$$!;) \
-	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 20m -run '$(RUN)' $(or $(PACKAGES),./internal/localkube/... ./tests/controlplane/... ./tests/up/...)); \
+	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-run '$(RUN)' .,)) & envtest=$$!;) \
+	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 60m -run '$(RUN)' $(or $(PACKAGES),./internal/localkube/... ./tests/controlplane/... ./tests/up/...),); \
 	$(if $(PACKAGES),,wait $$envtest;) \
 	$(SUMMARY) $(TOGETHER) $(RESULTS)/controlplane.json $(if $(PACKAGES),,$(RESULTS)/envtest.json)
 
 test-compose: $(gotestsum) ## Start the compose stack and check it (RUN=pattern). Needs Docker.
-	@$(call gotest,compose,-tags compose -timeout 20m -run '$(RUN)' $(or $(PACKAGES),./tests/compose/...)); \
+	@$(call gotest,compose,-tags compose -timeout 20m -run '$(RUN)' $(or $(PACKAGES),./tests/compose/...),); \
 	$(SUMMARY) $(RESULTS)/compose.json
 
 # One run of the tests for each suite, in which E2E_SUITE has its name. A pattern or packages of one's own are one suite: SUITE, or "all".
@@ -191,7 +191,7 @@ test-e2e: $(if $(PACKAGES),$(gotestsum),tools image) ## Prove the chart on kind 
 	files=; for suite in $$suites; do \
 		echo "== suite $$suite ($$(date -u +%T))"; export E2E_SUITE=$$suite; \
 		pattern=$(if $(named),'$(RUN)',"$$(go run ./tools/suites pattern $$suite)"); \
-		$(call gotest,e2e-$$suite,-tags e2e -parallel 3 -timeout $(if $(FULL),60m,25m) -run "$$pattern" $(or $(PACKAGES),./tests/e2e/...)); \
+		$(call gotest,e2e-$$suite,-tags e2e -parallel 3 -timeout $(if $(FULL),60m,25m) -run "$$pattern" $(or $(PACKAGES),./tests/e2e/...),); \
 		files="$$files $(RESULTS)/e2e-$$suite.json"; \
 	done; \
 	$(SUMMARY) -table $$files
@@ -219,7 +219,7 @@ e2e-matrix: ## Write the e2e suites as a workflow's output.
 
 # All of Go is compiled with the same settings, so that once is enough: for the tools, the tests and what `go run` runs. That excludes
 # -trimpath and cgo, which the race detector alone needs. Flags of the linker don't matter.
-export CGO_ENABLED := $(if $(filter-out 0 false,$(RACE)),1,0)
+export CGO_ENABLED := 0
 
 # $(call build,FILE,PACKAGE,FLAGS OF THE LINKER) says what takes so long.
 define build
