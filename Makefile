@@ -163,12 +163,12 @@ test: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Run all tests that
 
 test-unit: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run the tests of the code (RUN=pattern, RACE=1, QDRANT_BIN=/path/to/qdrant for those on real servers).
 	@packages="$(or $(PACKAGES),$$(go list ./... | grep -v /tests/render))"; \
-	$(call gotest,test,$(race) -run '$(RUN)' $$packages,$(if $(race),CGO_ENABLED=1)); \
+	$(call gotest,test,$(race) -timeout 60m -run '$(RUN)' $$packages,$(if $(race),CGO_ENABLED=1)); \
 	$(SUMMARY) $(RESULTS)/test.json
 
 # Rendering has no concurrency of its own, and a race detector makes it ten times slower.
 test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
-	@$(call gotest,render,-run '$(RUN)' $(or $(PACKAGES),./tests/render/...),); \
+	@$(call gotest,render,-timeout 60m -run '$(RUN)' $(or $(PACKAGES),./tests/render/...),); \
 	$(SUMMARY) $(RESULTS)/render.json
 
 # The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
