@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
 // TestAdoption: Given a release of the official chart with data (its objects, names and claims are in testdata/official); When it is
