@@ -110,7 +110,8 @@ func TestGrowingVolumes(t *testing.T) {
 		for ordinal := range s.replicas {
 			name := "qdrant-storage-" + d.pod(int(ordinal))
 			require.Contains(t, claims, name)
-			assert.Equal(t, "400Gi", claims[name].Spec.Resources.Requests.Storage().String(), name)
+			requests := claims[name].Spec.Resources.Requests
+			assert.Equal(t, "400Gi", requests.Storage().String(), name)
 		}
 		assert.Equal(t, replaced(downFrom(s.replicas)...), d.podsDuring(t, func() {
 			require.NoError(t, d.upgrade(t, s.with(t, "persistence: {data: {size: 400Gi}}", revised(1))))
