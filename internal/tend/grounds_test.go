@@ -30,6 +30,8 @@ func TestGrounds(t *testing.T) {
 		}
 	}
 	stays := func(s *scene) { s.f.StatefulSet.Replicas = 4 }
+	// single has the leaving peer hold the only copy.
+	single := func(s *scene) { s.factor = 1; s.hold("c", 104) }
 	unready := func(ordinal int) look { return func(s *scene) { s.f.Pods[ordinal].Ready = false } }
 	dead := func(ordinal int) look {
 		return func(s *scene) {
@@ -67,8 +69,9 @@ func TestGrounds(t *testing.T) {
 		{"one of them in which a peer does not answer that the move is not about", []look{well, both(leaderless, silent(2)), well, well}, 4},
 		{"a scale that is taken back in between", []look{well, well, stays, well, well}, never},
 		{"a peer that flaps and that the move is not about", []look{unready(1), well, unready(1), well, unready(1)}, 3},
-		{"a source that flaps", []look{well, silent(3), well, silent(3), well, silent(3)}, never},
-		{"a copy that flaps", []look{well, dead(3), well, dead(3), well}, never},
+		{"a source that flaps", []look{single, both(single, silent(3)), single, both(single, silent(3)), single}, never},
+		{"a source that flaps where another does not", []look{well, silent(3), well, silent(3)}, 4},
+		{"a copy that flaps", []look{single, both(single, dead(3)), single, both(single, dead(3)), single}, never},
 		{"a removed peer that was not told has its pod deleted", []look{untold, both(untold, leaderless), untold, both(untold, leaderless), untold}, 5},
 		{"a drop with another copy that is there each time", []look{enough, enough, enough}, 3},
 		{"a removal of a peer that was empty each time", []look{removable, removable, removable}, 3},
