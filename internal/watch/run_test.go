@@ -43,7 +43,8 @@ const (
 // inBubble runs a subtest with a clock of its own. What runs in it reaches servers by function calls: a network would stop that clock.
 func inBubble(t *testing.T, name string, test func(t *testing.T)) {
 	t.Helper()
-	inBubble(t, name, func(t *testing.T) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
 		synctest.Test(t, test)
 	})
 }
