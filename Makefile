@@ -174,7 +174,7 @@ test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
 # The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
 test-controlplane: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
 	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
-	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-run '$(RUN)' .,)) & envtest=$$!;) \
+	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-timeout 60m -run '$(RUN)' .,)) & envtest=$$!;) \
 	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 60m -run '$(RUN)' $(or $(PACKAGES),./internal/localkube/... ./tests/controlplane/... ./tests/up/...),); \
 	$(if $(PACKAGES),,wait $$envtest;) \
 	$(SUMMARY) $(TOGETHER) $(RESULTS)/controlplane.json $(if $(PACKAGES),,$(RESULTS)/envtest.json)
@@ -185,8 +185,11 @@ test-compose: $(gotestsum) ## Start the compose stack and check it (RUN=pattern)
 
 # One run of the tests for each suite, in which E2E_SUITE has its name. A pattern or packages of one's own are one suite: SUITE, or "all".
 named := $(if $(PACKAGES)$(filter-out .,$(RUN)),yes)
+asked := $(subst $(comma), ,$(SUITE))
+# The results of its second run would hide those of the first.
+$(if $(filter-out $(words $(sort $(asked))),$(words $(asked))),$(error a suite is named twice in SUITE=$(SUITE)))
 test-e2e: $(if $(PACKAGES),$(gotestsum),tools image) ## Prove the chart on kind clusters, suite by suite (SUITE=core,scaling or all; RUN=pattern, in the cluster of SUITE; FULL=1 searches 100,000 vectors, KEEP=1 keeps the cluster). Needs Docker.
-	@suites="$(or $(subst $(comma), ,$(SUITE)),$(if $(named),all,$$(go run ./tools/suites names)))"; \
+	@suites="$(or $(asked),$(if $(named),all,$$(go run ./tools/suites names)))"; \
 	$(if $(named),,for suite in $$suites; do go run ./tools/suites pattern $$suite >/dev/null || exit 2; done;) \
 	files=; for suite in $$suites; do \
 		echo "== suite $$suite ($$(date -u +%T))"; export E2E_SUITE=$$suite; \

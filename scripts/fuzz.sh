@@ -7,7 +7,9 @@ mapfile -t packages < <(grep --recursive --files-with-matches --include='*_test.
 [ "${#packages[@]}" -gt 0 ] || { echo "fuzz: there is no target" >&2; exit 1; }
 failed=() count=0
 for package in "${packages[@]}"; do
-  mapfile -t targets < <(go test -list '^Fuzz' "./$package" | grep '^Fuzz')
+  listed=$(go test -list '^Fuzz' "./$package")
+  mapfile -t targets < <(grep '^Fuzz' <<<"$listed")
+  [ "${#targets[@]}" -gt 0 ] || { echo "fuzz: $package lists no target" >&2; exit 1; }
   for target in "${targets[@]}"; do
     echo "== $target in $package for $duration"
     count=$((count + 1))

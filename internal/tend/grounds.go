@@ -31,6 +31,8 @@ const (
 	groundStays                     // the peer does not leave
 	groundTarget                    // the peer may receive replicas
 	groundLive                      // the peer answers and takes part
+	groundAway                      // the peer does not answer
+	groundLost                      // the peer is lost: it will not come back with its data
 	groundActive                    // the peer is live, and its copy of the shard is Active
 	groundEmpty                     // the peer has no replica, and no transfer has it for an end
 	groundStuck                     // a transfer of the shard, by its text, has an end that does not take part
@@ -51,6 +53,11 @@ func (g ground) holds(f Facts, p topology.Picture, w plan.Wish) bool {
 		return w.Targets[g.peer]
 	case groundLive:
 		return p.Live(g.peer)
+	case groundAway:
+		member, known := p.Member(g.peer)
+		return !known || !member.Answers
+	case groundLost:
+		return w.Lost[g.peer]
 	case groundActive:
 		shard, _ := p.Shard(g.shard.Collection, g.shard.Shard)
 		replica, there := shard.On(g.peer)
@@ -109,22 +116,32 @@ func (k transferKey) stuck() ground {
 	return ground{kind: groundStuck, shard: plan.ShardName{Collection: k.collection, Shard: k.shard}, text: fmt.Sprint(k.from, " ", k.to)}
 }
 
+// balancing is the ground of every move for the sake of balance: the plan wants some.
+var balancing = ground{kind: groundMove, text: plan.WhyBalance}
+
 // rests are the grounds that a move needs, all of them; keepers are those of which a drop needs one.
 //
 // That the plan wants the move is a ground itself: a look at which the plan does not want it, for whatever reason, has the count start
 // over. So is each end. The target of a move may be another at each look, since the plan evens out what changes meanwhile; whichever it
-// is, it must have been one for long enough, and the source must have had its Active copy for as long.
+// is, it must have been one for long enough, and the source must have had its Active copy for as long. Which shard is moved for the sake of
+// balance may be another at each look too, where several would do.
+//
+// What is done because a peer is lost rests on that, also at looks without a leader: one that answers after all is a reason to wait.
 func rests(f Facts, p topology.Picture, w plan.Wish, m plan.Move) (all, keepers []ground) {
 	kind, from := string(m.Kind), m.From
 	if m.Kind == plan.ReplicateShard || m.Kind == plan.MoveShard {
 		kind, from = "copy", 0
 	}
-	all = []ground{releaseOf(f), {kind: groundMove, peer: from, shard: m.Shard, text: kind + " " + m.Why}}
+	wanted := ground{kind: groundMove, peer: from, shard: m.Shard, text: kind + " " + m.Why}
+	if m.Why == plan.WhyBalance {
+		wanted = balancing
+	}
+	all = []ground{releaseOf(f), wanted}
 	switch m.Kind {
 	case plan.ReplicateShard, plan.MoveShard:
 		all = append(all, ground{kind: groundActive, peer: m.From, shard: m.Shard}, ground{kind: groundTarget, peer: m.To})
 	case plan.Abandon:
-		all = append(all, ground{kind: groundLive, peer: m.To})
+		all = append(all, ground{kind: groundLive, peer: m.To}, ground{kind: groundAway, peer: m.From})
 	case plan.RemovePeer:
 		all = append(all, ground{kind: groundEmpty, peer: m.From})
 	case plan.DropReplica:
@@ -134,6 +151,9 @@ func rests(f Facts, p topology.Picture, w plan.Wish, m plan.Move) (all, keepers 
 				keepers = append(keepers, ground{kind: groundActive, peer: r.Peer, shard: m.Shard})
 			}
 		}
+	}
+	if w.Lost[m.From] {
+		all = append(all, ground{kind: groundLost, peer: m.From}, ground{kind: groundAway, peer: m.From})
 	}
 	if w.Leaving[m.From] {
 		all = append(all, ground{kind: groundLeaves, peer: m.From})
@@ -155,12 +175,15 @@ type grounds struct {
 	confirmed map[ground]bool
 }
 
-// see takes a look that can tell what is to be done. The drains are those that are known.
-func (g *grounds) see(f Facts, p topology.Picture, o Outlook, drains map[qdrant.PeerID]*drain) {
-	now := map[ground]bool{releaseOf(f): true, wholeOf(f, p, o.Wish): true}
+// see takes a look that can tell what is to be done. The drains are those that are known. Nothing else is planned while a shard moves for
+// the sake of balance, so a move that is under way counts as wanted.
+func (g *grounds) see(f Facts, p topology.Picture, o Outlook, drains map[qdrant.PeerID]*drain, moving bool) {
+	now := map[ground]bool{releaseOf(f): true, wholeOf(f, p, o.Wish): true, balancing: moving}
 	// The ends of a move may be others at the next look, so all that could be are counted.
 	for _, m := range p.Members {
-		for _, one := range []ground{{kind: groundTarget, peer: m.ID}, {kind: groundLive, peer: m.ID}} {
+		for _, one := range []ground{
+			{kind: groundTarget, peer: m.ID}, {kind: groundLive, peer: m.ID}, {kind: groundAway, peer: m.ID}, {kind: groundLost, peer: m.ID},
+		} {
 			now[one] = one.holds(f, p, o.Wish)
 		}
 	}

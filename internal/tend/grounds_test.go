@@ -46,6 +46,7 @@ func TestGrounds(t *testing.T) {
 	enough := func(s *scene) { s.hold("c", 101, 102, 104) }
 	removable := func(s *scene) { s.hold("c", 101, 102) }
 	balance := func(s *scene) { s.f.StatefulSet.Replicas = 4; s.factor = 1; s.hold("c", 101); s.hold("d", 101) }
+	other := func(s *scene) { s.f.StatefulSet.Replicas = 4; s.factor = 1; s.hold("e", 101); s.hold("f", 101) }
 	var away look // Kubernetes does not answer
 	const never = -1
 	for _, c := range []struct {
@@ -77,6 +78,7 @@ func TestGrounds(t *testing.T) {
 		{"a removal of a peer that was empty each time", []look{removable, removable, removable}, 3},
 		{"a removal of a peer that is empty for the first time", []look{well, well, removable}, never},
 		{"balancing", []look{balance, balance, balance}, 3},
+		{"balancing of another shard at each look", []look{balance, other, balance}, 3},
 		{"balancing depends on all peers", []look{balance, both(balance, unready(3)), balance, both(balance, unready(3)), balance}, never},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -99,7 +101,7 @@ func TestGrounds(t *testing.T) {
 					assert.Empty(t, o.Plan.Moves)
 				} else {
 					assert.Empty(t, o.Held)
-					g.see(s.f, p, o, nil)
+					g.see(s.f, p, o, nil, false)
 				}
 				if done := len(g.moves(s.f, p, o)) + len(g.chores(s.f, o.Chores)); done > 0 && first == never {
 					first = i + 1
@@ -126,7 +128,7 @@ func TestADropNeedsOneCopyThatIsThereEachTime(t *testing.T) {
 			}
 			p := s.picture()
 			o := Next(s.f, p, Settings{})
-			g.see(s.f, p, o, nil)
+			g.see(s.f, p, o, nil, false)
 			if len(o.Plan.Now()) == 1 && o.Plan.Now()[0].Kind == plan.DropReplica {
 				planned++
 			}

@@ -109,6 +109,7 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 	l.tellSilent(ctx, p)
 	o := Next(facts, p, l.o.Settings)
 	l.seen = ages(p, l.seen)
+	l.forgetStuck(p)
 	l.metrics.show(facts, p, o, l.seen)
 	l.tellNotes(ctx, o)
 	l.tellHeld(ctx, o)
@@ -136,7 +137,7 @@ func (l *loop) held(ctx context.Context, p topology.Picture, o Outlook) {
 		l.grounds.leaderless(l.facts, p, o.Wish)
 	case o.Paused:
 		chores := slices.DeleteFunc(slices.Clone(o.Chores), func(c Chore) bool { return !c.marks() })
-		l.grounds.see(l.facts, p, Outlook{Wish: o.Wish, Chores: chores}, nil)
+		l.grounds.see(l.facts, p, Outlook{Wish: o.Wish, Chores: chores}, nil, false)
 		l.doChores(ctx, chores)
 	default:
 		l.grounds.none()
@@ -149,7 +150,8 @@ func (l *loop) held(ctx context.Context, p topology.Picture, o Outlook) {
 
 // work does what the outlook says, as far as it is confirmed.
 func (l *loop) work(ctx context.Context, p topology.Picture, o Outlook) time.Duration {
-	l.grounds.see(l.facts, p, o, l.drains)
+	moving := slices.ContainsFunc(l.flights, func(f *flight) bool { return f.move.Why == plan.WhyBalance })
+	l.grounds.see(l.facts, p, o, l.drains, moving)
 	moves := l.grounds.moves(l.facts, p, o)
 	// What an earlier move of the plan must precede is planned anew once that has been made.
 	pending := len(moves) < len(o.Plan.Now()) || len(l.grounds.chores(l.facts, o.Chores)) < len(o.Chores)
@@ -276,13 +278,20 @@ func (l *loop) land(ctx context.Context, p topology.Picture) {
 	})
 }
 
+// forgetStuck forgets since when a transfer was stuck that has ended or moves again. It is asked at every look, also at those at which nothing
+// may be done.
+func (l *loop) forgetStuck(p topology.Picture) {
+	maps.DeleteFunc(l.stuck, func(key transferKey, _ time.Time) bool {
+		_, there := l.seen[key]
+		return !there || p.Live(key.from) && p.Live(key.to)
+	})
+}
+
 // abortStuck ends transfers with an end that has not answered for long. The server does so itself when that peer comes back; until
 // then its shard could not be touched.
 func (l *loop) abortStuck(ctx context.Context, p topology.Picture) {
-	maps.DeleteFunc(l.stuck, func(key transferKey, _ time.Time) bool { _, there := l.seen[key]; return !there })
 	for _, key := range slices.SortedFunc(maps.Keys(l.seen), transferKey.compare) {
 		if p.Live(key.from) && p.Live(key.to) {
-			delete(l.stuck, key)
 			continue
 		}
 		since, known := l.stuck[key]

@@ -61,7 +61,8 @@ func (w *watcher) mark(ctx context.Context, claim kube.Claim, seen snapshot, rea
 	return true
 }
 
-// returnPermit gives the stop permit back unless the pod is about to stop: then a hold has just taken it, or will.
+// returnPermit gives the stop permit back once Kubernetes too calls the pod ready: before that the next pod would stop while this one has no
+// traffic. It does not unless the pod stays: a hold has just taken the permit of one that is about to stop, or will.
 func (w *watcher) returnPermit(ctx context.Context) bool {
 	select {
 	case w.holding <- struct{}{}:
@@ -72,6 +73,10 @@ func (w *watcher) returnPermit(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	pod, err := w.options.Kubernetes.Pod(ctx, w.options.Pod)
+	if err == nil && !pod.Deleting && !pod.Ready {
+		w.complain("kubernetes", nil)
+		return false
+	}
 	if err == nil && !pod.Deleting {
 		err = w.options.Permit.Release(ctx, w.options.Pod)
 	}

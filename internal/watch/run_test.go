@@ -71,6 +71,7 @@ type apiServer struct {
 	mu       sync.Mutex
 	set      kube.StatefulSet
 	deleting map[string]bool
+	unready  map[string]bool // pods that the kubelet has not called ready yet
 	claims   map[int]map[string]string
 	away     bool
 	holder   string
@@ -112,7 +113,7 @@ func (a *apiServer) StatefulSet(context.Context) (kube.StatefulSet, error) {
 func (a *apiServer) Pod(_ context.Context, name string) (kube.Pod, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return kube.Pod{Name: name, OwnerUID: "s1", Deleting: a.deleting[name]}, a.refuses()
+	return kube.Pod{Name: name, OwnerUID: "s1", Ready: !a.unready[name], Deleting: a.deleting[name]}, a.refuses()
 }
 
 func (a *apiServer) Claim(_ context.Context, ordinal int) (kube.Claim, bool, error) {
@@ -766,6 +767,24 @@ func TestAdoptedClaimsAreLeftToTend(t *testing.T) {
 		p.awaitReady(t, true)
 		eventually(t, "its chores are done", func() bool { return api.holds() == "" })
 		assert.Empty(t, api.claim(0).Peer)
+	})
+}
+
+// TestThePermitIsKeptUntilKubernetesCallsThePodReady: a pod whose kubelet has not asked yet has no traffic, and the next one would stop
+// beside it.
+func TestThePermitIsKeptUntilKubernetesCallsThePodReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, api := newCluster(t, 3), newAPIServer(3)
+		api.unready = map[string]bool{"q-0": true}
+		p := newSidecar(t, c, api, 0)
+		_, _, err := api.Take(t.Context(), "q-0", time.Hour)
+		require.NoError(t, err)
+		p.awaitReady(t, true)
+		time.Sleep(time.Minute) // in the bubble: many looks
+		assert.Equal(t, "q-0", api.holds())
+		api.change(func(a *apiServer) { delete(a.unready, "q-0") })
+		eventually(t, "the permit is given back", func() bool { return api.holds() == "" })
 	})
 }
 

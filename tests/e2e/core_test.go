@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
@@ -18,9 +21,9 @@ import (
 // shrinks, and a volume is lost; Then no acknowledged write is lost. It is the short form of what the other suites do at length.
 func TestCore(t *testing.T) {
 	c := requireCluster(t)
-	// The zones of nodes are read once here, so that the one right outside the namespace is used.
 	const zones = "rebalance: {readNodeZones: true}"
 	d := installShepherd(t, c, zones)
+	d.hideZone(t, d.Pods(t)[0].Name) // and its node is asked
 
 	t.Run("rolling_restart", func(t *testing.T) {
 		x := d.beginLedger(t, 2)
@@ -77,6 +80,14 @@ func TestCore(t *testing.T) {
 		assert.NotEqual(t, before[pod.Name], after[pod.Name], "it joined as a new peer")
 		x.requireNothingLost(t, 3)
 	})
+}
+
+// hideZone makes a pod what it is before Kubernetes 1.35: without the label that names its node's zone.
+func (d *deployment) hideZone(t *testing.T, pod string) {
+	t.Helper()
+	patch := fmt.Appendf(nil, `{"metadata": {"labels": {%q: null}}}`, corev1.LabelTopologyZone)
+	_, err := d.cluster.CoreV1().Pods(d.namespace).Patch(t.Context(), pod, types.MergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(t, err)
 }
 
 // replace deletes a pod and waits until another one is ready under its name.

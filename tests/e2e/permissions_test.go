@@ -36,8 +36,9 @@ func expectDenials(namespace string) {
 
 // checkPermissions holds what the chart's accounts asked the API server for in this run against the list of suites: nothing was refused, nothing
 // was allowed that the list does not have, and a run of a whole suite used all that the list expects of it. The render test
-// TestPermissionsOfSuites holds the list against the roles of the chart. It is called when all tests are over.
-func checkPermissions(ctx context.Context, c *cluster.Cluster) error {
+// TestPermissionsOfSuites holds the list against the roles of the chart. It is called when all tests are over. The earlier requests are not this
+// run's.
+func checkPermissions(ctx context.Context, c *cluster.Cluster, earlier int) error {
 	root, err := release.Root()
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func checkPermissions(ctx context.Context, c *cluster.Cluster) error {
 	}
 	denied.Lock()
 	defer denied.Unlock()
-	used, wrong := cluster.JudgeRequests(requests, list.Uses(), expected, denied.namespaces)
+	used, wrong := cluster.JudgeRequests(requests[min(earlier, len(requests)):], list.Uses(), expected, denied.namespaces)
 	fmt.Printf("permissions: %d in use, %d expected of this run:\n  %s\n", len(used), len(expected), strings.Join(used, "\n  "))
 	if len(wrong) > 0 {
 		return fmt.Errorf("permissions:\n  %s", strings.Join(wrong, "\n  "))

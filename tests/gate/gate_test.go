@@ -281,9 +281,11 @@ func TestCIRunCleansOnlyWhatIsItsOwn(t *testing.T) {
 	long := time.Now().Add(-24 * time.Hour)
 	require.NoError(t, os.Chtimes(filepath.Join(temporary, "qdrant-image-1"), long, long))
 	path := programs(t, map[string]string{
-		"kind": `[ "$1" = get ] && printf 'qdrant-e2e-0a1b\nmine\nmy-qdrant-e2e-x\n' || echo "kind $*" >>` + log,
+		"kind": `[ "$1" = get ] && printf 'qdrant-e2e-0a1b\nqdrant-e2e-young\nmine\nmy-qdrant-e2e-x\n' || echo "kind $*" >>` + log,
 		"docker": `case "$*" in
 info*) echo /;;
+inspect*young*) date --utc +%FT%TZ;;
+inspect*) echo 2026-01-02T03:04:05.678901234Z;;
 *dangling=true*title=shepherd*) echo 0123abcd;;
 *"image ls"*) printf 'qdrant-shepherd:dev\nqdrant-shepherd:old\nqdrant-shepherd:<none>\n';;
 *) echo "docker $*" >>` + log + `;;

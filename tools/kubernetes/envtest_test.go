@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -16,7 +17,9 @@ func TestEnvtest(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Skip("SKIP: KUBEBUILDER_ASSETS is not set; run: make test-controlplane")
 	}
-	var environment envtest.Environment
+	// As the other tests on control planes have: no test fails because a machine is slow.
+	const patience = 15 * time.Minute
+	environment := envtest.Environment{ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience}
 	config, err := environment.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,8 @@ type Run struct {
 	Timed []Timed
 	Took  time.Duration
 
-	packages []string
+	tests [][2]string // package and name of each test that was begun
+	empty []string    // packages that passed without a test
 }
 
 // Skip is a skipped test.
@@ -75,10 +76,13 @@ func exitCode(path string) (int, error) {
 
 func (r Run) ran() bool { return r.Passed > 0 || len(r.Failures) > 0 }
 
-// needsTests makes a run that proved nothing a failure.
+// needsTests makes a run that proved nothing a failure, and a package of it that did not.
 func (r *Run) needsTests() {
 	switch {
 	case r.ran():
+		for _, pkg := range r.empty {
+			r.Failures = append(r.Failures, pkg+": it passed, and none of its tests ran")
+		}
 	case len(r.Skips) > 0:
 		r.Failures = append(r.Failures, r.Name+": no test ran, all were skipped")
 	default:
@@ -280,12 +284,13 @@ func crashOf(line string) string {
 func (r *reader) run() Run {
 	run := Run{Took: r.last.Sub(r.first), Failures: r.damage}
 	for _, t := range r.order {
+		run.tests = append(run.tests, [2]string{t.pkg, t.name})
 		r.judge(t, &run)
 	}
 	explained := map[string]bool{}
 	for _, b := range r.binaries {
-		if !slices.Contains(run.packages, b.pkg) {
-			run.packages = append(run.packages, b.pkg)
+		if b.outcome == "pass" && len(b.attempts) == 0 {
+			run.empty = append(run.empty, b.pkg)
 		}
 		explained[b.failedBuild] = true
 		if failure := r.failureOf(b); failure != "" {

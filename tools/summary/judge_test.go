@@ -263,8 +263,23 @@ func alike(r Run, dir string) Run {
 	for i := range r.Failures {
 		r.Failures[i] = strings.ReplaceAll(r.Failures[i], dir, "DIR")
 	}
-	r.Took, r.Timed, r.packages = 0, nil, nil
+	r.Took, r.Timed, r.tests, r.empty = 0, nil, nil, nil
 	return r
+}
+
+// A package whose tests did not run is a failure beside others whose tests did.
+func TestAPackageWithoutATest(t *testing.T) {
+	t.Parallel()
+	var both []byte
+	for _, name := range []string{"passes", "zero"} {
+		content, err := os.ReadFile(filepath.Join(streams, name+".json"))
+		require.NoError(t, err)
+		both = append(both, content...)
+	}
+	run := Read(bytes.NewReader(both))
+	run.needsTests()
+	assert.Equal(t, 3, run.Passed)
+	assert.Equal(t, []string{broken + "zero: it passed, and none of its tests ran"}, run.Failures)
 }
 
 // Whatever the length at which the results end, the verdict is a failure.
