@@ -157,7 +157,7 @@ func nobody(t *testing.T) func(string) *qdrant.Client {
 func (a *apiServer) Pod(_ context.Context, name string) (kube.Pod, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return kube.Pod{Name: name, OwnerUID: "s", Deleting: a.deleting[name]}, nil
+	return kube.Pod{Name: name, OwnerUID: "s", Ready: true, Deleting: a.deleting[name]}, nil
 }
 
 func (a *apiServer) Holder(context.Context) (string, error) {
