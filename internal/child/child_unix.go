@@ -3,7 +3,6 @@
 package child
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -24,8 +23,8 @@ type guard struct {
 }
 
 func newGuard() (*guard, error) {
-	shell := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript) // it ends by release, or after this process
-	shell.Dir = "/"                                                                  // it must not keep a directory in use
+	shell := exec.Command("/bin/sh", "-c", guardScript) //nolint:noctx // it ends by release, or after this process
+	shell.Dir = "/"                                     // it must not keep a directory in use
 	shell.Env = []string{}
 	shell.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := shell.StdinPipe()

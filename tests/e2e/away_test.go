@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -120,5 +119,5 @@ func (w *awayWatch) requireOneByOne(t *testing.T, pods int) {
 // deletePod deletes a pod of the release.
 func (d *deployment) deletePod(t *testing.T, name string) {
 	t.Helper()
-	require.NoError(t, d.cluster.CoreV1().Pods(d.namespace).Delete(t.Context(), name, metav1.DeleteOptions{}), fmt.Sprintf("deleting %s", name))
+	require.NoError(t, d.cluster.CoreV1().Pods(d.namespace).Delete(t.Context(), name, metav1.DeleteOptions{}), "deleting "+name)
 }

@@ -55,7 +55,7 @@ func TestHelm4AcceptsWhatHelm3Does(t *testing.T) {
 		for _, below := range []string{``, everything} {
 			three, err := chart.Files(t, values, chart.Below(below))
 			if err != nil {
-				chart.RenderErr(t, values, chart.Below(below))
+				require.Error(t, chart.RenderErr(t, values, chart.Below(below)))
 				continue
 			}
 			four, err := chart.Files4(t, values, chart.Below(below))

@@ -318,7 +318,7 @@ func (r *reader) judge(t *test, run *Run) {
 			run.Passed++
 		}
 		for _, a := range t.attempts {
-			if (a.outcome == "" || a.outcome == "fail") && !(t.parent && r.below(t, failed)) {
+			if (a.outcome == "" || a.outcome == "fail") && (!t.parent || !r.below(t, failed)) {
 				run.Unsteady = append(run.Unsteady, name+because(a.cause()))
 				break
 			}

@@ -44,7 +44,7 @@ func Files4(t testing.TB, values string, options ...Option) (map[string]string, 
 	if r.cluster != nil {
 		renderer = engine4.New(r.cluster)
 	}
-	files, err := renderer.Render(loaded, given)
+	files, err := renderer.RenderWithContext(t.Context(), loaded, given)
 	if err != nil {
 		return nil, err
 	}

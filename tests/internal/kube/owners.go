@@ -15,7 +15,7 @@ func Owners(object metav1.Object, path ...string) ([]string, error) {
 	var owners []string
 	for _, entry := range object.GetManagedFields() {
 		var owned map[string]any
-		if err := json.Unmarshal(entry.FieldsV1.Raw, &owned); err != nil {
+		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err != nil {
 			return nil, fmt.Errorf("reading what %s owns of %s: %w", entry.Manager, object.GetName(), err)
 		}
 		if holds(owned, path) {

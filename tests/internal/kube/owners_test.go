@@ -11,7 +11,7 @@ import (
 func TestOwners(t *testing.T) {
 	t.Parallel()
 	entry := func(manager string, operation metav1.ManagedFieldsOperationType, subresource, fields string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, Subresource: subresource, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, Subresource: subresource, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	object := &metav1.ObjectMeta{Name: "q-qdrant", ManagedFields: []metav1.ManagedFieldsEntry{
 		entry("kube-controller-manager", "Update", "scale", `{"f:spec":{"f:replicas":{}}}`),
