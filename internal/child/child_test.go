@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +36,10 @@ func TestMain(m *testing.M) {
 
 // beParent stands in for a run with a control plane: two children, the second of which has a child itself.
 func beParent(end string) error {
+	// Whoever runs the tests may have had these ignored, as nohup does, and a process inherits that.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	go func() { <-signals; os.Exit(1) }()
 	held := os.NewFile(3, "held")
 	for _, script := range []string{"exec sleep 600", "trap '' TERM; sleep 600 & wait"} {
 		command := exec.Command("/bin/sh", "-c", script)
