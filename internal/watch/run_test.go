@@ -781,7 +781,7 @@ func TestThePermitIsKeptUntilKubernetesCallsThePodReady(t *testing.T) {
 		_, _, err := api.Take(t.Context(), "q-0", time.Hour)
 		require.NoError(t, err)
 		p.awaitReady(t, true)
-		time.Sleep(time.Minute) // in the bubble: many looks
+		<-time.After(severalLooks)
 		assert.Equal(t, "q-0", api.holds())
 		api.change(func(a *apiServer) { delete(a.unready, "q-0") })
 		eventually(t, "the permit is given back", func() bool { return api.holds() == "" })
