@@ -103,11 +103,15 @@ func needsOfKeys(d *deployment) []need {
 // nothing: without shepherd there is nobody who needs anything.
 func nothing(*deployment) []need { return nil }
 
-// everybody are the rights of any account there is: to ask who it is, and what it may do.
+// everybody are the rights of any account there is: to ask who it is, and what it may do, and, from Kubernetes 1.37 on, to read the cluster's
+// bundles of certificate authorities, which are public.
 var everybody = []need{
 	{verb: "create", resource: "selfsubjectaccessreviews.authorization.k8s.io", everywhere: true},
 	{verb: "create", resource: "selfsubjectrulesreviews.authorization.k8s.io", everywhere: true},
 	{verb: "create", resource: "selfsubjectreviews.authentication.k8s.io", everywhere: true},
+	{verb: "get", resource: "clustertrustbundles.certificates.k8s.io", everywhere: true},
+	{verb: "list", resource: "clustertrustbundles.certificates.k8s.io", everywhere: true},
+	{verb: "watch", resource: "clustertrustbundles.certificates.k8s.io", everywhere: true},
 }
 
 // ordinals are the names of as many pods, or claims, as the chart has room for.
