@@ -16,7 +16,7 @@ import (
 func TestThreeServersFormACluster(t *testing.T) {
 	t.Parallel()
 	cluster := servers.Start(t, 3, servers.Options{APIKey: "sesame"})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 
 	view, err := cluster.Servers[2].REST().Cluster(ctx)

@@ -23,7 +23,7 @@ import (
 
 const (
 	// testTimeout is long enough for a busy machine.
-	testTimeout = 3 * time.Minute
+	testTimeout = 15 * time.Minute
 	tick        = 50 * time.Millisecond
 	dimensions  = 32
 )

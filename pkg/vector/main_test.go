@@ -58,7 +58,7 @@ func TestExamplesOnARealServer(t *testing.T) {
 		t.Skip("SKIP: this is the run against a real server")
 	}
 	c := servers.Start(t, 1, servers.Options{APIKey: apiKey})
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	again := exec.CommandContext(ctx, os.Args[0], "-test.run=^Example", "-test.v")
 	again.Env = append(os.Environ(), targetVariable+"="+c.Servers[0].GRPC())

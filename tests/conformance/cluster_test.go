@@ -284,6 +284,7 @@ func removed(r *tape) {
 	for ordinal := range 3 {
 		r.cluster(ordinal)
 	}
+	r.ready(1)
 	r.raw(1, get("/readyz"), false)
 	r.raw(1, get("/collections"), false)
 	r.note("server 1 sees words: %s", r.shards(1, "words"))
@@ -298,6 +299,7 @@ func removed(r *tape) {
 		return err == nil && !view.Consensus.Working()
 	})
 	r.cluster(1)
+	r.ready(1)
 	r.raw(1, get("/readyz"), false)
 }
 
@@ -438,6 +440,7 @@ func secondCluster(r *tape) {
 	view, err := r.of.client(0).Cluster(r.t.Context())
 	require.NoError(r.t, err)
 	r.note("server 0 was %s, is %d, and sees %d peer", old, view.PeerID, len(view.Peers))
+	r.ready(0)
 	r.raw(0, get("/readyz"), false)
 	r.raw(0, get("/collections"), false)
 	r.of.until(r.t, "it follows the leader of the old cluster", func() bool {

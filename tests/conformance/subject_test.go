@@ -23,7 +23,7 @@ import (
 const (
 	key = "sesame"
 	// patience bounds each wait for real servers, attempts each wait for the others.
-	patience = time.Minute
+	patience = 15 * time.Minute
 	attempts = 100
 	tick     = 25 * time.Millisecond
 )

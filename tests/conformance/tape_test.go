@@ -133,6 +133,14 @@ func (r *tape) insists(what string, change func() error) {
 	r.did(what, err)
 }
 
+// ready waits until a server says so: it looks at its shards in the background, which takes longer on a busy machine.
+func (r *tape) ready(ordinal int) {
+	r.t.Helper()
+	r.of.until(r.t, fmt.Sprintf("server %d is ready", ordinal), func() bool {
+		return r.of.client(ordinal).Ready(r.t.Context()) == nil
+	})
+}
+
 // raw writes down the status and the words of an answer, and what it consists of if shape is set.
 func (r *tape) raw(ordinal int, c call, shape bool) {
 	r.t.Helper()

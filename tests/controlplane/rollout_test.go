@@ -130,10 +130,11 @@ func TestPodsStartWithoutWaitingForEachOther(t *testing.T) {
 		w.awaitInAnyOrder(t, want)
 		assert.Equal(t, sorted(want), sorted(w.end(t)))
 
-		assert.Equal(t, replaced(downFrom(s.replicas)...), d.podsDuring(t, func() {
+		// None of them serves, so Kubernetes 1.37 waits for none either. Up to 1.36 it went by a rollout's order.
+		assert.Equal(t, sorted(replaced(downFrom(s.replicas)...)), sorted(d.podsDuring(t, func() {
 			require.NoError(t, d.upgrade(t, s.with(t)))
 			d.awaitReady(t, s.replicas)
-		}), "the pods that are stuck are replaced, in a rollout's order")
+		})), "each of the pods that are stuck is replaced once")
 	}, development, production)
 }
 

@@ -60,7 +60,7 @@ func peers(c ...*servers.Server) []ledger.Peer {
 
 func TestNothingIsLostWhenOneOfTwoReplicasIsKilled(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	c := cluster(t, ctx, 2)
 	l := keep(t, ctx, c)
@@ -84,7 +84,7 @@ func TestNothingIsLostWhenOneOfTwoReplicasIsKilled(t *testing.T) {
 // shard, deleting a server's storage loses writes, and the judge must say so.
 func TestALostVolumeIsReported(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	c := cluster(t, ctx, 1)
 	l := keep(t, ctx, c)
@@ -113,7 +113,7 @@ func TestALostVolumeIsReported(t *testing.T) {
 // can tell.
 func TestAReplicaThatMissedWritesIsReported(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	c := cluster(t, ctx, 2)
 	l := keep(t, ctx, c)
@@ -158,7 +158,7 @@ func TestAPeerThatIsCutOff(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 			defer cancel()
 			c := clusterOf(t, ctx, test.copies, test.consistency)
 			alone, others := c.Servers[0], c.Servers[1:]
@@ -231,7 +231,7 @@ func connect(t *testing.T, to *servers.Server) *qdrant.Client {
 // the verdict names it. E2E_LOSE_WRITE=1 does the same in the end-to-end suites, to see them fail.
 func TestALostWriteIsReported(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	c := cluster(t, ctx, 2)
 	l := keep(t, ctx, c)
