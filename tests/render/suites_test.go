@@ -19,7 +19,7 @@ import (
 func TestPermissionsOfSuites(t *testing.T) {
 	t.Parallel()
 	o := chart.Render(t, `
-shepherd: {enabled: true}
+shepherd: {enabled: true, image: {repository: example.org/shepherd}}
 auth: {generate: true}
 rebalance: {readNodeZones: true}
 `)
