@@ -20,11 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/kubernetes"
@@ -147,7 +145,7 @@ var shepherdCalls = map[string]func(ctx context.Context, c caller) error{
 		return err
 	},
 	"kube.Client.Pods, with ReadNodes": func(ctx context.Context, c caller) error {
-		if err := hideZone(ctx, c.deployment.namespace, c.Names().Pod(0)); err != nil {
+		if err := suite.HideZone(ctx, c.deployment.namespace, c.Names().Pod(0)); err != nil {
 			return err
 		}
 		_, err := c.ReadNodes().Pods(ctx)
@@ -203,13 +201,6 @@ var shepherdCalls = map[string]func(ctx context.Context, c caller) error{
 		_, err := keys.Ensure(ctx, c.api, c.deployment.namespace, c.deployment.fullname()+"-keys", []string{"api-key"}, func() string { return "random" })
 		return err
 	},
-}
-
-// hideZone makes a pod what it is before Kubernetes 1.35: without the label that names its node's zone.
-func hideZone(ctx context.Context, namespace, pod string) error {
-	patch := fmt.Sprintf(`{"metadata": {"labels": {%q: null}}}`, corev1.LabelTopologyZone)
-	_, err := suite.CoreV1().Pods(namespace).Patch(ctx, pod, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	return err
 }
 
 // tellTwice tells the same Event again, which is counted, and waits for both to be written: that is done in the background.

@@ -3,14 +3,11 @@
 package e2e
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
@@ -23,7 +20,7 @@ func TestCore(t *testing.T) {
 	c := requireCluster(t)
 	const zones = "rebalance: {readNodeZones: true}"
 	d := installShepherd(t, c, zones)
-	d.hideZone(t, d.Pods(t)[0].Name) // and its node is asked
+	require.NoError(t, c.HideZone(t.Context(), d.namespace, d.Pods(t)[0].Name)) // and its node is asked
 
 	t.Run("rolling_restart", func(t *testing.T) {
 		x := d.beginLedger(t, 2)
@@ -35,18 +32,7 @@ func TestCore(t *testing.T) {
 		away.requireOneByOne(t, 3)
 		x.requireNothingLost(t, 3)
 	})
-	t.Run("pod_delete", func(t *testing.T) {
-		x := d.beginLedger(t, 2)
-		pod := d.Pods(t)[1]
-		step(t, "delete "+pod.Name, func() { d.replace(t, pod) })
-		x.requireNothingLost(t, 3)
-	})
-	t.Run("process_killed", func(t *testing.T) {
-		x := d.beginLedger(t, 2)
-		pod := d.Pods(t)[0]
-		step(t, "SIGKILL to the server of "+pod.Name, func() { d.killServer(t, pod) })
-		x.requireNothingLost(t, 3)
-	})
+	d.losePods(t)
 	t.Run("3_to_5_to_3", func(t *testing.T) {
 		x := d.beginLedger(t, 2)
 		step(t, "3 to 5", func() {
@@ -82,12 +68,20 @@ func TestCore(t *testing.T) {
 	})
 }
 
-// hideZone makes a pod what it is before Kubernetes 1.35: without the label that names its node's zone.
-func (d *deployment) hideZone(t *testing.T, pod string) {
-	t.Helper()
-	patch := fmt.Appendf(nil, `{"metadata": {"labels": {%q: null}}}`, corev1.LabelTopologyZone)
-	_, err := d.cluster.CoreV1().Pods(d.namespace).Patch(t.Context(), pod, types.MergePatchType, patch, metav1.PatchOptions{})
-	require.NoError(t, err)
+// losePods deletes a pod, and kills the server of another one. No acknowledged write may be lost by either.
+func (d *deployment) losePods(t *testing.T) {
+	t.Run("pod_delete", func(t *testing.T) {
+		x := d.beginLedger(t, 2)
+		pod := d.Pods(t)[1]
+		step(t, "delete "+pod.Name, func() { d.replace(t, pod) })
+		x.requireNothingLost(t, 3)
+	})
+	t.Run("process_killed", func(t *testing.T) {
+		x := d.beginLedger(t, 2)
+		pod := d.Pods(t)[0]
+		step(t, "SIGKILL to the server of "+pod.Name, func() { d.killServer(t, pod) })
+		x.requireNothingLost(t, 3)
+	})
 }
 
 // replace deletes a pod and waits until another one is ready under its name.

@@ -45,19 +45,7 @@ func TestDisruptions(t *testing.T) {
 		}
 	})
 
-	t.Run("pod_delete", func(t *testing.T) {
-		x := d.beginLedger(t, 2)
-		pod := d.Pods(t)[1]
-		step(t, "delete "+pod.Name, func() { d.replace(t, pod) })
-		x.requireNothingLost(t, 3)
-	})
-
-	t.Run("process_killed", func(t *testing.T) {
-		x := d.beginLedger(t, 2)
-		pod := d.Pods(t)[0]
-		step(t, "SIGKILL to the server of "+pod.Name, func() { d.killServer(t, pod) })
-		x.requireNothingLost(t, 3)
-	})
+	d.losePods(t)
 
 	// A node is drained; as long as its pod is away the budget refuses the eviction of another one.
 	t.Run("node_drain", func(t *testing.T) {

@@ -196,6 +196,15 @@ func (c *Client) Cordon(ctx context.Context, node string, on bool) error {
 	return nil
 }
 
+// HideZone makes a pod what it is before Kubernetes 1.35: without the label that names its node's zone.
+func (c *Client) HideZone(ctx context.Context, namespace, pod string) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:null}}}`, corev1.LabelTopologyZone)
+	if _, err := c.CoreV1().Pods(namespace).Patch(ctx, pod, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("hiding the zone of pod %s/%s: %w", namespace, pod, err)
+	}
+	return nil
+}
+
 // WaitNode waits until a node's Ready condition is true, or with false until it is not.
 func (c *Client) WaitNode(ctx context.Context, name string, ready bool, timeout time.Duration) error {
 	return Poll(ctx, timeout, fmt.Sprintf("node %s to have Ready=%t", name, ready), func(ctx context.Context) error {
