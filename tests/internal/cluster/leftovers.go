@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
@@ -17,6 +18,7 @@ import (
 type Inventory struct {
 	namespaces, claims, volumes, leases []string
 	cordoned                            []string
+	deleting                            []*corev1.Namespace
 }
 
 // Inventory lists the namespaces, claims, volumes and Leases of the cluster, and the nodes that take no pods. The Leases that nodes and the
@@ -28,6 +30,9 @@ func (c *Cluster) Inventory(ctx context.Context) (Inventory, error) {
 		return found, fmt.Errorf("listing namespaces: %w", err)
 	}
 	for _, namespace := range namespaces.Items {
+		if namespace.DeletionTimestamp != nil {
+			found.deleting = append(found.deleting, &namespace)
+		}
 		found.namespaces = append(found.namespaces, "Namespace "+namespace.Name)
 	}
 	claims, err := c.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{})
@@ -82,6 +87,11 @@ func (c *Cluster) AwaitNothingLeft(ctx context.Context, before Inventory) error 
 		now, err := c.Inventory(ctx)
 		if err != nil {
 			return err
+		}
+		for _, namespace := range now.deleting {
+			if err := c.Recheck(ctx, namespace); err != nil {
+				return err
+			}
 		}
 		if left := now.besides(before); len(left) > 0 {
 			return errors.New("left behind: " + strings.Join(left, ", "))

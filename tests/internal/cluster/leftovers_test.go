@@ -58,3 +58,20 @@ func TestInventory(t *testing.T) {
 		assert.Empty(t, inventory(t, append(slices.Clone(before), object)...).besides(inventory(t, before...)))
 	})
 }
+
+// TestANamespaceThatIsBeingDeletedIsRechecked: the namespace controller would look again in half an hour.
+func TestANamespaceThatIsBeingDeletedIsRechecked(t *testing.T) {
+	t.Parallel()
+	now := metav1.Now()
+	deleted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "install-a1b2", DeletionTimestamp: &now, Finalizers: []string{"kubernetes"}}}
+	api := fake.NewClientset(deleted, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
+	c := &Cluster{Client: &kube.Client{Interface: api}}
+	before, err := c.Inventory(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, c.AwaitNothingLeft(t.Context(), before))
+	for name, annotations := range map[string]int{"install-a1b2": 1, "default": 0} {
+		namespace, err := api.CoreV1().Namespaces().Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		assert.Len(t, namespace.Annotations, annotations, name)
+	}
+}

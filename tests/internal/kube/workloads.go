@@ -229,6 +229,25 @@ func Selector(release string) string {
 	return labels.Set{"app.kubernetes.io/name": "qdrant", "app.kubernetes.io/instance": release, "app": "qdrant"}.String()
 }
 
+// recheckEvery is the time between two of Recheck's changes.
+const recheckEvery = 10 * time.Second
+
+// Recheck makes the namespace controller look again at a namespace that is being deleted. The controller deletes the pods first. If its second
+// look, some ten seconds later, sees the same pods, the next one comes after half of their grace period
+// (pkg/controller/namespace/namespace_controller.go): that is half an hour with shepherd's default. A change of the namespace brings a look.
+func (c *Client) Recheck(ctx context.Context, namespace *corev1.Namespace) error {
+	if namespace.DeletionTimestamp == nil {
+		return nil
+	}
+	// The value is the same, and changes nothing, until the time is up.
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{"qdrant-shepherd.io/recheck":%q}}}`, time.Now().Truncate(recheckEvery).UTC().Format(time.RFC3339))
+	_, err := c.CoreV1().Namespaces().Patch(ctx, namespace.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
 // DeleteNamespace deletes a namespace and waits until it is gone.
 func (c *Client) DeleteNamespace(ctx context.Context, name string) error {
 	err := c.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
@@ -241,6 +260,9 @@ func (c *Client) DeleteNamespace(ctx context.Context, name string) error {
 		case apierrors.IsNotFound(err):
 			return nil
 		case err != nil:
+			return err
+		}
+		if err := c.Recheck(ctx, namespace); err != nil {
 			return err
 		}
 		for _, condition := range namespace.Status.Conditions {
