@@ -92,7 +92,7 @@ kubernetes: ## Compile the control plane of `make test` and of `make up` without
 
 tools: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.kind-$(KIND_VERSION) $(BIN)/.gotestsum-$(GOTESTSUM_VERSION) $(BIN)/kubectl $(BIN)/helm4 ## Build the pinned tools into bin/.
 
-generate: ## Make the chart's schema and values table from values.yaml, and put the examples into pkg/vector's README.
+generate: ## Make the chart's schema and values table from values.yaml, and put the examples into client/vector's README.
 	go run ./tools/gen
 
 golden: ## Render values/*.yaml anew into tests/render/testdata; review the difference.
@@ -114,7 +114,7 @@ lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION
 	actionlint .github/workflows/*.yaml
 
 vulncheck: $(VULNDB)/index/db.json ## Fail on a known vulnerability that the binaries or the client call; `make lint` looks at the versions of modules only.
-	go run ./tools/vulncheck -db $(VULNDB) -level symbol ./cmd/... ./pkg/...
+	go run ./tools/vulncheck -db $(VULNDB) -level symbol ./cmd/... ./client/...
 
 verify: ## Fail if something generated is out of date.
 	go run ./tools/gen -check
@@ -171,7 +171,7 @@ test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
 	@$(call gotest,render,-timeout 60m -run '$(RUN)' $(or $(PACKAGES),./tests/render/...),); \
 	$(SUMMARY) $(RESULTS)/render.json
 
-# The nested module is compiled as internal/localkube does it, or all of Kubernetes would be compiled once more.
+# The nested module is compiled as internal/local/controlplane does it, or all of Kubernetes would be compiled once more.
 test-controlplane: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
 	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
 	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-timeout 60m -run '$(RUN)' .,)) & envtest=$$!;) \

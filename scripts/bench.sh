@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The benchmark, against a server that it starts: the binary QDRANT_BIN as a process, or else the image of compose.yaml in Docker. With
-# --target among the arguments it uses that one. The arguments and exit codes are those of `vector bench`.
+# --target among the arguments it uses that one. The arguments and exit codes are those of tools/bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-go build -o bin/vector ./cmd/vector
+go build -o bin/bench ./tools/bench
 
-case " $* " in *" --target"*) exec bin/vector bench "$@" ;; esac
-[ -z "${QDRANT_BIN:-}" ] || exec bin/vector bench "$@"
+case " $* " in *" --target"*) exec bin/bench "$@" ;; esac
+[ -z "${QDRANT_BIN:-}" ] || exec bin/bench "$@"
 
 docker info >/dev/null 2>&1 || { echo "bench: set QDRANT_BIN to a Qdrant binary, start Docker, or name a server with --target" >&2; exit 1; }
 # What the environment says about another cluster does not hold for this one.
@@ -22,7 +22,7 @@ pid=$(docker inspect --format '{{.State.Pid}}' "$container")
 
 # In the background, because a shell hears of no signal while it waits for a program in the foreground. A terminal's Ctrl-C reaches the
 # benchmark by itself, and a second signal would end it at once; another signal is for this script alone, and is passed on.
-bin/vector bench "${server[@]+"${server[@]}"}" "$@" &
+bin/bench "${server[@]+"${server[@]}"}" "$@" &
 bench=$!
 trap : INT
 trap 'kill -TERM "$bench" 2>/dev/null || true' TERM HUP

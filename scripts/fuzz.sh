@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# fuzz.sh DURATION: fuzzes each target of the module for that long, one after the other, also after one has failed.
+# fuzz.sh DURATION: fuzzes each target of both modules for that long, one after the other, also after one has failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 duration=${1:?name the time of each target}
-mapfile -t packages < <(grep --recursive --files-with-matches --include='*_test.go' '^func Fuzz' cmd internal pkg tests tools | xargs --no-run-if-empty dirname | sort --unique)
+mapfile -t packages < <(grep --recursive --files-with-matches --include='*_test.go' '^func Fuzz' client cmd internal tests tools | xargs --no-run-if-empty dirname | sort --unique)
 [ "${#packages[@]}" -gt 0 ] || { echo "fuzz: there is no target" >&2; exit 1; }
 failed=() count=0
 for package in "${packages[@]}"; do

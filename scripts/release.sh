@@ -20,7 +20,7 @@ for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
   echo "compiling $name"
   mkdir "$staging/$name"
   cp LICENSE "$staging/$name/"
-  CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$staging/$name/vector" ./cmd/vector
+  CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$staging/$name/vector" ./client/cmd/vector
   tar --create --directory "$staging" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner "$name" | gzip --no-name >"$out/$name.tar.gz"
 done
 for platform in linux/amd64 linux/arm64; do

@@ -6,30 +6,22 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"k8s.io/klog/v2"
 
-	"github.com/qdrant-shepherd/shepherd/internal/command"
-	"github.com/qdrant-shepherd/shepherd/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/client/commandline"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/command"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/kube"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
-	ctx, stop := untilSignal(context.Background())
+	ctx, stop := commandline.UntilSignal(context.Background())
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
-}
-
-// untilSignal ends the context at the first signal, which asks for an end; a second one has its usual effect.
-func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
 }
 
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {

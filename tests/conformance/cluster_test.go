@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/internal/servers"
-	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
+	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
+	"github.com/qdrant-shepherd/shepherd/client/qdranttest"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 )
 
 func TestRealServers(t *testing.T) {
-	cluster := servers.Start(t, 3, servers.Options{APIKey: key})
+	cluster := qdrantprocess.Start(t, 3, qdrantprocess.Options{APIKey: key})
 	answers := course(t, real{cluster})
 	if *update {
 		write(t, clusterFile, answers)
@@ -83,9 +83,9 @@ func threeServers(r *tape) {
 		r.raw(2, get(path), false)
 	}
 	for _, wrong := range []string{"", "open"} {
-		_, err := qdrant.New(r.of.client(0).URL(), wrong).Cluster(r.t.Context())
+		_, err := clusterapi.New(r.of.client(0).URL(), wrong).Cluster(r.t.Context())
 		r.did(fmt.Sprintf("with key %q", wrong), err)
-		r.did(fmt.Sprintf("readiness with key %q", wrong), qdrant.New(r.of.client(0).URL(), wrong).Ready(r.t.Context()))
+		r.did(fmt.Sprintf("readiness with key %q", wrong), clusterapi.New(r.of.client(0).URL(), wrong).Ready(r.t.Context()))
 	}
 }
 
@@ -103,7 +103,7 @@ func collections(r *tape) {
 	r.raw(0, call{http.MethodDelete, "/collections/nothing", nil}, false)
 
 	r.raw(2, create("spread", map[string]any{"shard_number": 4, "replication_factor": 2}), false)
-	held := map[qdrant.PeerID]int{}
+	held := map[clusterapi.PeerID]int{}
 	state, err := r.of.client(1).State(r.t.Context())
 	require.NoError(r.t, err)
 	require.Len(r.t, state.Collections, 2)
@@ -155,7 +155,7 @@ func (r *tape) bring(collection string, to int) {
 }
 
 func refusals(r *tape) {
-	const nobody = qdrant.PeerID(5)
+	const nobody = clusterapi.PeerID(5)
 	ctx, c, p := r.t.Context(), r.of.client(0), r.ids
 	r.did("replicate an unknown shard", c.ReplicateShard(ctx, "words", 9, p[0], p[1], ""))
 	r.did("replicate to an unknown peer", c.ReplicateShard(ctx, "words", 0, p[0], nobody, ""))
@@ -375,7 +375,7 @@ func abandoned(r *tape) {
 }
 
 // leaderOf is whom a server names as its leader.
-func (r *tape) leaderOf(ordinal int) qdrant.PeerID {
+func (r *tape) leaderOf(ordinal int) clusterapi.PeerID {
 	r.t.Helper()
 	view, err := r.of.client(ordinal).Cluster(r.t.Context())
 	require.NoError(r.t, err)
@@ -420,7 +420,7 @@ func noMajority(r *tape) {
 	if r.leaderOf(0) == r.ids[0] {
 		want = "Service internal error: Waiting for consensus operation commit failed. Timeout set at: 10 seconds"
 	}
-	var answer *qdrant.Error
+	var answer *clusterapi.Error
 	require.ErrorAs(r.t, r.of.client(0).RemovePeer(ctx, r.ids[2]), &answer)
 	require.Equal(r.t, want, answer.Message)
 	r.note("remove a peer: %d, after as long as the server waits", answer.Status)

@@ -13,16 +13,16 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/qdrant-shepherd/shepherd/internal/servers"
-	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
+	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
+	"github.com/qdrant-shepherd/shepherd/client/qdranttest"
 )
 
 // pointsFile is what the gRPC API of real servers answered.
 const pointsFile = "testdata/points.txt"
 
 func TestRealPoints(t *testing.T) {
-	alone := servers.Start(t, 1, servers.Options{APIKey: key})
-	three := servers.Start(t, 3, servers.Options{APIKey: key})
+	alone := qdrantprocess.Start(t, 1, qdrantprocess.Options{APIKey: key})
+	three := qdrantprocess.Start(t, 3, qdrantprocess.Options{APIKey: key})
 	answers := pointsCourse(newDiary(t, alone.GRPC(), real{alone})) + "\n" + replicasCourse(newDiary(t, three.GRPC(), real{three}))
 	if *update {
 		write(t, pointsFile, answers)

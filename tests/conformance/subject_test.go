@@ -1,4 +1,4 @@
-// Package conformance keeps pkg/qdranttest honest: one course of calls runs against it and against real servers, and what both
+// Package conformance keeps client/qdranttest honest: one course of calls runs against it and against real servers, and what both
 // answer must be the same file: testdata/cluster.txt for the cluster and its REST API, testdata/points.txt for points and the gRPC API.
 //
 // The files are written by the real servers: QDRANT_BIN=… go test ./tests/conformance -run Real -update, then review the diff.
@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/internal/servers"
-	"github.com/qdrant-shepherd/shepherd/pkg/qdranttest"
+	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
+	"github.com/qdrant-shepherd/shepherd/client/qdranttest"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 
 // subject is a cluster of three servers, real or not.
 type subject interface {
-	client(ordinal int) *qdrant.Client
+	client(ordinal int) *clusterapi.Client
 	stop(ordinal int) error
 	start(ordinal int) error
 	loseVolume(ordinal int) error
@@ -41,11 +41,11 @@ type subject interface {
 }
 
 // real are processes.
-type real struct{ *servers.Cluster }
+type real struct{ *qdrantprocess.Cluster }
 
-func (r real) client(ordinal int) *qdrant.Client { return r.Servers[ordinal].REST() }
-func (r real) stop(ordinal int) error            { return r.Servers[ordinal].Stop() }
-func (r real) loseVolume(ordinal int) error      { return r.Servers[ordinal].LoseVolume() }
+func (r real) client(ordinal int) *clusterapi.Client { return r.Servers[ordinal].REST() }
+func (r real) stop(ordinal int) error                { return r.Servers[ordinal].Stop() }
+func (r real) loseVolume(ordinal int) error          { return r.Servers[ordinal].LoseVolume() }
 
 func (r real) start(ordinal int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -80,9 +80,11 @@ func (r real) fill(t *testing.T, collection string) {
 // fake is what is under test.
 type fake struct{ *qdranttest.Cluster }
 
-func (f fake) client(ordinal int) *qdrant.Client { return qdrant.New(f.Server(ordinal).URL(), key) }
-func (f fake) stop(ordinal int) error            { f.Server(ordinal).Stop(); return nil }
-func (f fake) loseVolume(ordinal int) error      { f.Server(ordinal).LoseVolume(); return nil }
+func (f fake) client(ordinal int) *clusterapi.Client {
+	return clusterapi.New(f.Server(ordinal).URL(), key)
+}
+func (f fake) stop(ordinal int) error       { f.Server(ordinal).Stop(); return nil }
+func (f fake) loseVolume(ordinal int) error { f.Server(ordinal).LoseVolume(); return nil }
 
 // start founds or joins as the real server of the ordinal does, by its arguments.
 func (f fake) start(ordinal int) error {

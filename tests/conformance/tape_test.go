@@ -17,7 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
 // tape writes down what a cluster answers, in words that do not depend on which cluster it is: peers are named p0, p1 and p2 after
@@ -26,14 +26,14 @@ type tape struct {
 	t     *testing.T
 	of    subject
 	lines []string
-	ids   []qdrant.PeerID // of each server now
+	ids   []clusterapi.PeerID // of each server now
 	lives []int
 	names map[string]string // what stands for each id and URI
 }
 
 func newTape(t *testing.T, of subject) *tape {
 	t.Helper()
-	tape := &tape{t: t, of: of, ids: make([]qdrant.PeerID, 3), lives: make([]int, 3), names: map[string]string{}}
+	tape := &tape{t: t, of: of, ids: make([]clusterapi.PeerID, 3), lives: make([]int, 3), names: map[string]string{}}
 	for ordinal := range 3 {
 		tape.meet(ordinal)
 	}
@@ -110,7 +110,7 @@ func (r *tape) plain(text string) string {
 // did writes down how a call of a Client went.
 func (r *tape) did(what string, err error) {
 	r.t.Helper()
-	var answer *qdrant.Error
+	var answer *clusterapi.Error
 	switch {
 	case err == nil:
 		r.note("%s: done", what)
@@ -127,7 +127,7 @@ func (r *tape) insists(what string, change func() error) {
 	var err error
 	r.of.until(r.t, what, func() bool {
 		err = change()
-		var answer *qdrant.Error
+		var answer *clusterapi.Error
 		return !errors.As(err, &answer) || answer.Status < http.StatusInternalServerError
 	})
 	r.did(what, err)
@@ -212,9 +212,9 @@ func (r *tape) cluster(ordinal int) {
 }
 
 // standing is a server's part in the consensus, whoever the leader is: that is up to chance as soon as a server stops.
-func standing(view qdrant.Cluster) string {
+func standing(view clusterapi.Cluster) string {
 	leader := view.Raft.Leader
-	listed := slices.ContainsFunc(view.Peers, func(peer qdrant.Peer) bool { return peer.ID == leader })
+	listed := slices.ContainsFunc(view.Peers, func(peer clusterapi.Peer) bool { return peer.ID == leader })
 	switch {
 	case leader == 0:
 		return fmt.Sprintf("no leader, role %q", view.Raft.Role)
@@ -233,7 +233,7 @@ func (r *tape) shards(ordinal int, collection string) string {
 	return r.replicas(view.Replicas, view.Transfers)
 }
 
-func (r *tape) replicas(replicas []qdrant.Replica, transfers []qdrant.Transfer) string {
+func (r *tape) replicas(replicas []clusterapi.Replica, transfers []clusterapi.Transfer) string {
 	var parts []string
 	for _, replica := range replicas {
 		part := r.plain(fmt.Sprintf("%d:%d %s", replica.Shard, replica.Peer, replica.State))
@@ -261,7 +261,7 @@ func (r *tape) settle(collection string, from int, on ...int) {
 		}
 		last = r.replicas(view.Replicas, nil)
 		for _, ordinal := range on {
-			if !slices.ContainsFunc(view.Replicas, func(replica qdrant.Replica) bool { return replica.Peer == r.ids[ordinal] }) {
+			if !slices.ContainsFunc(view.Replicas, func(replica clusterapi.Replica) bool { return replica.Peer == r.ids[ordinal] }) {
 				return false
 			}
 		}

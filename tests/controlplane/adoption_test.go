@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/internal/helm"
+	"github.com/qdrant-shepherd/shepherd/internal/local/helm"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
 

@@ -19,8 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"github.com/qdrant-shepherd/shepherd/internal/tend"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/tend"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/metricsapi"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -135,7 +135,7 @@ func TestTheAutoscalerFollowsTheLoad(t *testing.T) {
 			d.use(t, busy)
 			awaitReplicas(t, record, 4, most)
 			require.NoError(t, d.helm.Uninstall(d.name))
-			require.NoError(t, suite.WaitPodsGone(t.Context(), d.namespace, kube.Selector(d.name), timeouts.Patience))
+			require.NoError(t, suite.WaitPodsGone(t.Context(), d.namespace, k8s.Selector(d.name), timeouts.Patience))
 			_, err := suite.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).Get(t.Context(), d.fullname(), metav1.GetOptions{})
 			assert.True(t, apierrors.IsNotFound(err), "%v", err)
 		}},
@@ -146,7 +146,7 @@ func TestTheAutoscalerFollowsTheLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(values), 10)
 	assert.Equal(t, []int32{3, 6, 9, 10, 8, 6, 4, 3, 6}, values[:9])
-	assert.Equal(t, kube.Deleted, values[len(values)-1])
+	assert.Equal(t, k8s.Deleted, values[len(values)-1])
 }
 
 // TestWithoutShepherdTheAutoscalerOnlyGrows: Given a release that nothing drains; When its memory fills and empties again; Then it grows,
@@ -242,7 +242,7 @@ func (d *deployment) autoscaler(t *testing.T) *autoscalingv2.HorizontalPodAutosc
 
 func (d *deployment) awaitAutoscaler(t *testing.T, what string, says func(*autoscalingv2.HorizontalPodAutoscaler) error) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the autoscaler to say: "+what, func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the autoscaler to say: "+what, func(ctx context.Context) error {
 		hpa, err := suite.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -252,10 +252,10 @@ func (d *deployment) awaitAutoscaler(t *testing.T, what string, says func(*autos
 }
 
 // awaitReplicas waits for a number of pods in these bounds.
-func awaitReplicas(t *testing.T, record *kube.ReplicaWatch, least, most int32) {
+func awaitReplicas(t *testing.T, record *k8s.ReplicaWatch, least, most int32) {
 	t.Helper()
 	what := fmt.Sprintf("%d to %d replicas", least, most)
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, what, func(context.Context) error {
 		if n := replicas(record); n < least || n > most {
 			return fmt.Errorf("they were %v", record.Values())
 		}
@@ -264,7 +264,7 @@ func awaitReplicas(t *testing.T, record *kube.ReplicaWatch, least, most int32) {
 }
 
 // replicas is how many there are now.
-func replicas(record *kube.ReplicaWatch) int32 {
+func replicas(record *k8s.ReplicaWatch) int32 {
 	values := record.Values()
 	return values[len(values)-1]
 }

@@ -17,8 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"github.com/qdrant-shepherd/shepherd/internal/localkube"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/internal/local/controlplane"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -49,7 +49,7 @@ func TestABudgetLetsNoMorePodsGoThanItSays(t *testing.T) {
 			awaitBudget(t, c.replicas, c.replicas, c.allowed)
 			pods := d.pods(t)
 			for _, pod := range pods {
-				d.patchPod(t, pod.Name, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, localkube.LingerAnnotation))
+				d.patchPod(t, pod.Name, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, controlplane.LingerAnnotation))
 			}
 
 			for _, pod := range pods[:c.allowed] {
@@ -57,7 +57,7 @@ func TestABudgetLetsNoMorePodsGoThanItSays(t *testing.T) {
 			}
 			for _, pod := range pods[c.allowed:] {
 				err := suite.Evict(t.Context(), d.namespace, pod.Name)
-				require.Truef(t, kube.Refused(err), "%s, with %d away: %v", pod.Name, c.allowed, err)
+				require.Truef(t, k8s.Refused(err), "%s, with %d away: %v", pod.Name, c.allowed, err)
 			}
 			awaitBudget(t, c.replicas, c.replicas-c.allowed, 0)
 
@@ -68,7 +68,7 @@ func TestABudgetLetsNoMorePodsGoThanItSays(t *testing.T) {
 			}
 			awaitBudget(t, c.replicas, c.replicas, c.allowed)
 			last := pods[c.replicas-1].Name // one that was refused, where any was
-			assert.Equal(t, c.allowed == 0, kube.Refused(suite.Evict(t.Context(), d.namespace, last)))
+			assert.Equal(t, c.allowed == 0, k8s.Refused(suite.Evict(t.Context(), d.namespace, last)))
 		})
 	}
 }
@@ -112,7 +112,7 @@ func TestAnUnreadyPodMayGoAsItsPolicySays(t *testing.T) {
 					var said [2][]bool
 					for _, pod := range d.pods(t) {
 						of := 1
-						if kube.Ready(&pod) {
+						if k8s.Ready(&pod) {
 							of = 0
 						}
 						said[of] = append(said[of], d.mayGo(t, pod.Name))
@@ -138,7 +138,7 @@ func TestAnUnreadyPodMayGoAsItsPolicySays(t *testing.T) {
 func (d *deployment) awaitBudget(t *testing.T, pods, healthy, allowed int) {
 	t.Helper()
 	want := fmt.Sprintf("%d of %d healthy, %d may go", healthy, pods, allowed)
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "a budget with "+want, func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "a budget with "+want, func(ctx context.Context) error {
 		budget, err := suite.PolicyV1().PodDisruptionBudgets(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -165,7 +165,7 @@ func (d *deployment) mayGo(t *testing.T, pod string) bool {
 		ObjectMeta:    metav1.ObjectMeta{Namespace: d.namespace, Name: pod},
 		DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}},
 	})
-	if !kube.Refused(err) {
+	if !k8s.Refused(err) {
 		require.NoError(t, err)
 	}
 	return err == nil

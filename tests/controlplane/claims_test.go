@@ -17,9 +17,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/qdrant-shepherd/shepherd/internal/keys"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/apikeys"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -157,7 +157,7 @@ extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}]
 			d := newDeployment(t, namespace(t), "ends")
 			// Nothing runs in the pod of the job that makes the keys: it is done in its place.
 			if slices.Contains(c.stays, "Secret/ends-qdrant-keys") {
-				_, err := keys.Ensure(t.Context(), suite, d.namespace, d.fullname()+"-keys", []string{"api-key"}, func() string { return "a-key" })
+				_, err := apikeys.Ensure(t.Context(), suite, d.namespace, d.fullname()+"-keys", []string{"api-key"}, func() string { return "a-key" })
 				require.NoError(t, err)
 			}
 			require.NoError(t, d.install(t, chart.Loaded(t), c.with(t)))
@@ -173,7 +173,7 @@ extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}]
 			}
 			slices.Sort(want)
 			require.NoError(t, d.helm.Uninstall(d.name))
-			require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the release to be gone", func(ctx context.Context) error {
+			require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the release to be gone", func(ctx context.Context) error {
 				left, err := d.objects(ctx)
 				if got := d.names(left); err == nil && !slices.Equal(got, want) {
 					err = fmt.Errorf("left are %q, not %q", got, want)
@@ -226,7 +226,7 @@ func (d *deployment) orphanPods(t *testing.T) {
 	t.Helper()
 	orphan := metav1.DeletePropagationOrphan
 	require.NoError(t, suite.AppsV1().StatefulSets(d.namespace).Delete(t.Context(), d.fullname(), metav1.DeleteOptions{PropagationPolicy: &orphan}))
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
 		_, err := suite.AppsV1().StatefulSets(d.namespace).Get(ctx, d.fullname(), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil

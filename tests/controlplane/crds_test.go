@@ -20,7 +20,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/crds"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -49,7 +49,7 @@ func define(ctx context.Context, project crds.Project) error {
 		}
 	}
 	for _, definition := range all {
-		if err := kube.Poll(ctx, timeouts.Patience, definition.GetName()+" to be established", func(ctx context.Context) error {
+		if err := k8s.Poll(ctx, timeouts.Patience, definition.GetName()+" to be established", func(ctx context.Context) error {
 			return established(ctx, definition.GetName())
 		}); err != nil {
 			return err

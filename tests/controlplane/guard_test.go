@@ -23,7 +23,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -144,7 +144,7 @@ func (g guarded) write(t *testing.T, data map[string]string) {
 // await asks for a shrink by one until the answer is as wanted; the answer to what is let through is empty.
 func (g guarded) await(t *testing.T, wanted func(answer string) bool) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the policy to go by what is written", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the policy to go by what is written", func(ctx context.Context) error {
 		answer := ""
 		if err := scaleAs(suite)(ctx, g.namespace, g.fullname(), 4); err != nil {
 			answer = err.Error()
@@ -315,7 +315,7 @@ func TestGuardThroughALife(t *testing.T) {
 		require.NoError(t, g.helm.Uninstall(g.name))
 		g.onlyKeeperIsThere(t)
 		g.write(t, stateBroken)
-		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
 			_, err := suite.AppsV1().StatefulSets(g.namespace).Create(ctx, bareStatefulSet(g.fullname()), metav1.CreateOptions{})
 			return err
 		}))
@@ -327,7 +327,7 @@ func TestGuardThroughALife(t *testing.T) {
 	t.Run("installed_again_it_follows_the_ConfigMap_as_before", func(t *testing.T) {
 		require.NoError(t, suite.AppsV1().StatefulSets(g.namespace).Delete(t.Context(), g.fullname(), metav1.DeleteOptions{}))
 		g.write(t, nil)
-		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the StatefulSet to be gone", func(ctx context.Context) error {
 			_, err := suite.AppsV1().StatefulSets(g.namespace).Get(ctx, g.fullname(), metav1.GetOptions{})
 			if !apierrors.IsNotFound(err) {
 				return fmt.Errorf("it is there: %w", err)

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/tend"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/tend"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -56,7 +56,7 @@ func (c commanded) requireOwners(t *testing.T, want []string, path ...string) {
 	t.Helper()
 	set, err := suite.AppsV1().StatefulSets(c.namespace).Get(t.Context(), c.fullname(), metav1.GetOptions{})
 	require.NoError(t, err)
-	owners, err := kube.Owners(set, path...)
+	owners, err := k8s.Owners(set, path...)
 	require.NoError(t, err)
 	require.Equal(t, want, owners, "owners of %v", path)
 }
@@ -110,7 +110,7 @@ func TestHelm4(t *testing.T) {
 	claims := c.lasting(t)
 	require.NotEmpty(t, claims)
 	c.four.Uninstall(t)
-	require.NoError(t, suite.WaitPodsGone(t.Context(), c.namespace, kube.Selector(c.name), timeouts.PodGone))
+	require.NoError(t, suite.WaitPodsGone(t.Context(), c.namespace, k8s.Selector(c.name), timeouts.PodGone))
 	assert.Equal(t, claims, c.lasting(t))
 }
 

@@ -2,7 +2,7 @@
 
 // Package controlplane installs the chart into a real API server with the real controllers and scheduler, and asserts what only they can
 // show: admission and defaulting, the order of rollouts, budgets, autoscaling, permissions, policies, upgrades. It needs Go and nothing
-// else; internal/localkube builds and runs it all. Nodes, pods and volumes are simulated: what needs a running Qdrant is in tests/e2e.
+// else; internal/local/controlplane builds and runs it all. Nodes, pods and volumes are simulated: what needs a running Qdrant is in tests/e2e.
 //
 // CONTROLPLANE_DIR names another directory than artifacts/controlplane for its data and logs.
 package controlplane
@@ -21,9 +21,9 @@ import (
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/qdrant-shepherd/shepherd/internal/localkube"
+	"github.com/qdrant-shepherd/shepherd/internal/local/controlplane"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 )
 
 // zones are those of the simulated nodes, by turns.
@@ -34,8 +34,8 @@ const nodes = 50
 
 // suite is what TestMain leaves for the tests.
 var suite struct {
-	*kube.Client
-	plane *localkube.ControlPlane
+	*k8s.Client
+	plane *controlplane.ControlPlane
 	// reviews asks what accounts may do, some ten thousand times: so not in JSON.
 	reviews authorizationv1.AuthorizationV1Interface
 }
@@ -66,9 +66,9 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func connect(plane *localkube.ControlPlane) (err error) {
+func connect(plane *controlplane.ControlPlane) (err error) {
 	suite.plane = plane
-	if suite.Client, err = kube.New(plane.Kubeconfig); err != nil {
+	if suite.Client, err = k8s.New(plane.Kubeconfig); err != nil {
 		return err
 	}
 	brief := rest.CopyConfig(suite.Config)
@@ -77,15 +77,15 @@ func connect(plane *localkube.ControlPlane) (err error) {
 	return err
 }
 
-func start(ctx context.Context, log *slog.Logger) (*localkube.ControlPlane, error) {
-	assets, err := localkube.Assets(ctx, log)
+func start(ctx context.Context, log *slog.Logger) (*controlplane.ControlPlane, error) {
+	assets, err := controlplane.Assets(ctx, log)
 	if err != nil {
 		return nil, err
 	}
-	return localkube.Start(ctx, localkube.Options{
+	return controlplane.Start(ctx, controlplane.Options{
 		Assets:       assets,
 		Directory:    cmp.Or(os.Getenv("CONTROLPLANE_DIR"), filepath.Join(chart.Root(), "artifacts", "controlplane")),
-		Nodes:        localkube.Nodes(nodes, zones...),
+		Nodes:        controlplane.Nodes(nodes, zones...),
 		Provisioners: []string{"ebs.csi.aws.com"}, // the class of values-prod
 		ControllerFlags: []string{
 			// 15 seconds, and 5 minutes in which a new pod does not count: nobody has so long.

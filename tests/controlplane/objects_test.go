@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -58,7 +58,7 @@ func storesAsSent(t *testing.T, objects chart.Objects) {
 	}
 	for _, object := range all {
 		what := id(object) + " to stay as it is when it is applied again"
-		assert.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(ctx context.Context) error { return applier.unchanged(ctx, object) }))
+		assert.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, what, func(ctx context.Context) error { return applier.unchanged(ctx, object) }))
 	}
 	assert.Empty(t, applier.warned.all(), "the API server warned")
 }
@@ -91,7 +91,7 @@ func TestExpressionsOfPoliciesHaveTheRightTypes(t *testing.T) {
 		_, err := applier.apply(t.Context(), object)
 		require.NoError(t, err)
 		var checked *admissionv1.ValidatingAdmissionPolicy
-		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "types of "+id(object)+" to be checked", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "types of "+id(object)+" to be checked", func(ctx context.Context) error {
 			var err error
 			checked, err = suite.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(ctx, object.GetName(), metav1.GetOptions{})
 			if err == nil && checked.Status.TypeChecking == nil {

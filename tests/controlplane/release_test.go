@@ -14,9 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/qdrant-shepherd/shepherd/internal/helm"
+	"github.com/qdrant-shepherd/shepherd/internal/local/helm"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -127,7 +127,7 @@ func (d *deployment) fullname() string { return d.name + "-qdrant" }
 // pods are the servers' pods, of which there is one at least.
 func (d *deployment) pods(t *testing.T) []corev1.Pod {
 	t.Helper()
-	pods, err := suite.Pods(t.Context(), d.namespace, kube.Selector(d.name))
+	pods, err := suite.Pods(t.Context(), d.namespace, k8s.Selector(d.name))
 	require.NoError(t, err)
 	return some.Of(t, pods)
 }

@@ -28,11 +28,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/qdrant-shepherd/shepherd/internal/keys"
-	shepherdkube "github.com/qdrant-shepherd/shepherd/internal/kube"
-	"github.com/qdrant-shepherd/shepherd/internal/localkube"
+	"github.com/qdrant-shepherd/shepherd/internal/local/controlplane"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/apikeys"
+	shepherdkube "github.com/qdrant-shepherd/shepherd/internal/shepherd/kube"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -198,7 +198,7 @@ var shepherdCalls = map[string]func(ctx context.Context, c caller) error{
 	},
 	"kube.Recorder.Event": tellTwice,
 	"keys.Ensure": func(ctx context.Context, c caller) error {
-		_, err := keys.Ensure(ctx, c.api, c.deployment.namespace, c.deployment.fullname()+"-keys", []string{"api-key"}, func() string { return "random" })
+		_, err := apikeys.Ensure(ctx, c.api, c.deployment.namespace, c.deployment.fullname()+"-keys", []string{"api-key"}, func() string { return "random" })
 		return err
 	},
 }
@@ -212,7 +212,7 @@ func tellTwice(ctx context.Context, c caller) error {
 			return err
 		}
 	}
-	return kube.Poll(ctx, timeouts.Patience, "the second Event to be counted", func(ctx context.Context) error {
+	return k8s.Poll(ctx, timeouts.Patience, "the second Event to be counted", func(ctx context.Context) error {
 		events, err := suite.CoreV1().Events(c.deployment.namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=Tested"})
 		if err == nil && (len(events.Items) != 1 || events.Items[0].Count != 2) {
 			return fmt.Errorf("there are %d Events", len(events.Items))
@@ -260,7 +260,7 @@ func TestRightsOfTheKeysJob(t *testing.T) {
 		_, err := d.helm.Install(t.Context(), d.name, chart.Loaded(t), values)
 		installed <- err
 	}()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the job of the keys", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the job of the keys", func(ctx context.Context) error {
 		_, err := suite.BatchV1().Jobs(d.namespace).Get(ctx, job.name, metav1.GetOptions{})
 		return err
 	}))
@@ -268,10 +268,10 @@ func TestRightsOfTheKeysJob(t *testing.T) {
 	job.needsWhatItMay(t, needsOfKeys(d))
 	job.mayWhatItNeeds(t, needsOfKeys(d))
 
-	require.NoError(t, suite.plane.AddNode(t.Context(), localkube.Node{Name: "node-keys", Zone: "a", Labels: map[string]string{"made-for": "keys"}}))
+	require.NoError(t, suite.plane.AddNode(t.Context(), controlplane.Node{Name: "node-keys", Zone: "a", Labels: map[string]string{"made-for": "keys"}}))
 	require.NoError(t, <-installed)
 	for _, n := range needsOfKeys(d) {
-		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the job's rights to go with it", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the job's rights to go with it", func(ctx context.Context) error {
 			left := act(n.verb, n.resource, d.namespace, append(n.names, "")[0])
 			if allowed, err := job.may(ctx, left); err != nil || allowed {
 				return fmt.Errorf("%s may still %s: %w", job.name, spell(left), err)
@@ -344,7 +344,7 @@ func (a account) awaitRights(t *testing.T, needs []need) {
 	t.Helper()
 	for _, n := range needs {
 		one := act(n.verb, n.resource, a.namespace, append(n.names, "")[0])
-		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the roles to be in force", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the roles to be in force", func(ctx context.Context) error {
 			allowed, err := a.may(ctx, one)
 			if err == nil && !allowed {
 				return fmt.Errorf("%s may not %s", a.name, spell(one))

@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/qdrant-shepherd/shepherd/internal/localkube"
+	"github.com/qdrant-shepherd/shepherd/internal/local/controlplane"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -72,7 +72,7 @@ func eachSetup(t *testing.T, run func(t *testing.T, s setup), setups ...setup) {
 }
 
 // stuck makes pods that never become ready.
-const stuck = "podAnnotations: {" + localkube.HoldAnnotation + `: "yes"}`
+const stuck = "podAnnotations: {" + controlplane.HoldAnnotation + `: "yes"}`
 
 // revised makes another pod template.
 func revised(revision int) string { return fmt.Sprintf(`podAnnotations: {revision: "%d"}`, revision) }
@@ -183,7 +183,7 @@ func TestUpdateStrategies(t *testing.T) {
 		d.failPod(t, 0)
 		require.NoError(t, d.upgrade(t, s.with(t, revised(3), "updateStrategy: {}")))
 		seen := map[types.UID]bool{}
-		require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "pod 0 to be replaced again and again", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "pod 0 to be replaced again and again", func(ctx context.Context) error {
 			pod, err := suite.CoreV1().Pods(d.namespace).Get(ctx, d.pod(0), metav1.GetOptions{})
 			if err != nil {
 				return err

@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -88,7 +88,7 @@ func (d *deployment) measuredInstall(t *testing.T, values map[string]any) instal
 // awaitAll waits until all pods of the first n releases are ready, tend's among them.
 func awaitAll(t *testing.T, namespace string, n int) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, fmt.Sprintf("the pods of %d releases", n), func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, fmt.Sprintf("the pods of %d releases", n), func(ctx context.Context) error {
 		sets, err := suite.AppsV1().StatefulSets(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

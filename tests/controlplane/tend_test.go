@@ -23,10 +23,10 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/qdrant-shepherd/shepherd/internal/child"
-	shepherdkube "github.com/qdrant-shepherd/shepherd/internal/kube"
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/internal/tend"
+	"github.com/qdrant-shepherd/shepherd/client/childprocess"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	shepherdkube "github.com/qdrant-shepherd/shepherd/internal/shepherd/kube"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/tend"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -60,7 +60,7 @@ func init() {
 	os.Exit(0)
 }
 
-// tendOnly is internal/command's tend without its flags, its Lease and its metrics' port, at a faster pace and with peers that don't answer.
+// tendOnly is internal/shepherd/command's tend without its flags, its Lease and its metrics' port, at a faster pace and with peers that don't answer.
 func tendOnly(ctx context.Context, text string) error {
 	var of tended
 	if err := json.Unmarshal([]byte(text), &of); err != nil {
@@ -92,7 +92,7 @@ func tendOnly(ctx context.Context, text string) error {
 		Kubernetes: &reporter{Cache: cache, stop: stop},
 		Store:      client,
 		Events:     events,
-		Peer:       func(pod string) tend.Peer { return qdrant.NewWithHTTP("http://"+pod, "", nobody) },
+		Peer:       func(pod string) tend.Peer { return clusterapi.NewWithHTTP("http://"+pod, "", nobody) },
 		Pod:        client.Names().Pod,
 		Ordinals:   100,
 		Interval:   pace, Backoff: pace, MaxBackoff: pace,
@@ -153,7 +153,7 @@ func (d *deployment) tendFootprint(t *testing.T) footprint {
 	command.Env = append(os.Environ(), tendVariable+"="+string(of))
 	var printed, said bytes.Buffer
 	command.Stdout, command.Stderr = &printed, &said
-	require.NoErrorf(t, child.Run(ctx, command), "tend: %s", &said)
+	require.NoErrorf(t, childprocess.Run(ctx, command), "tend: %s", &said)
 	var f footprint
 	require.NoErrorf(t, json.Unmarshal(printed.Bytes(), &f), "tend: %s", &printed)
 	return f

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/qdrant-shepherd/shepherd/internal/helm"
+	"github.com/qdrant-shepherd/shepherd/internal/local/helm"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
 

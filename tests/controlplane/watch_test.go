@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -39,7 +39,7 @@ type podWatch struct {
 // watchPods starts to record. An event is an ordinal and what became of it: "2 leaving", "2 gone", "2 created", "2 ready", "2 unready".
 func (d *deployment) watchPods(t *testing.T) *podWatch {
 	t.Helper()
-	selected := metav1.ListOptions{LabelSelector: kube.Selector(d.name)}
+	selected := metav1.ListOptions{LabelSelector: k8s.Selector(d.name)}
 	list, err := suite.CoreV1().Pods(d.namespace).List(t.Context(), selected)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
@@ -87,10 +87,10 @@ func (w *podWatch) see(event watch.Event) {
 	if pod.DeletionTimestamp != nil && was.DeletionTimestamp == nil {
 		note("leaving")
 	}
-	switch ready := kube.Ready(pod); {
-	case ready && !kube.Ready(&was):
+	switch ready := k8s.Ready(pod); {
+	case ready && !k8s.Ready(&was):
 		note("ready")
-	case !ready && kube.Ready(&was):
+	case !ready && k8s.Ready(&was):
 		note("unready")
 	}
 	w.now[pod.Name] = *pod
@@ -107,8 +107,8 @@ func (w *podWatch) soFar() ([]string, error) {
 // happened: that nothing more came is said of what end returns.
 func (w *podWatch) end(t *testing.T) []string {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the record of pods to catch up", func(ctx context.Context) error {
-		pods, err := suite.Pods(ctx, w.d.namespace, kube.Selector(w.d.name))
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the record of pods to catch up", func(ctx context.Context) error {
+		pods, err := suite.Pods(ctx, w.d.namespace, k8s.Selector(w.d.name))
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (d *deployment) podsDuring(t *testing.T, do func()) []string {
 // awaitEvents waits until just these have been recorded.
 func (w *podWatch) awaitEvents(t *testing.T, want []string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, slices.Clone)))
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, slices.Clone)))
 }
 
 // awaitOnly waits until just these have been recorded, and sees that no more come while a controller would have the time for it. It is
@@ -152,13 +152,13 @@ func (w *podWatch) awaitEvents(t *testing.T, want []string) {
 func (w *podWatch) awaitOnly(t *testing.T, want []string) {
 	t.Helper()
 	w.awaitEvents(t, want)
-	require.NoError(t, kube.Steady(t.Context(), settled, "the pods", w.look(want, slices.Clone)))
+	require.NoError(t, k8s.Steady(t.Context(), settled, "the pods", w.look(want, slices.Clone)))
 }
 
 // awaitInAnyOrder is awaitEvents for what Kubernetes does side by side.
 func (w *podWatch) awaitInAnyOrder(t *testing.T, want []string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, sorted)))
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "the pods", w.look(want, sorted)))
 }
 
 // sorted are events in an order that tells nothing of when they came.

@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -63,7 +63,7 @@ func TestTooFewHosts(t *testing.T) {
 	require.NoError(t, d.upgrade(t, scenario(t, "values-prod.yaml", fixed, p.values, `podAntiAffinity: soft`)))
 	d.awaitWaiting(t, 3, 1, "2 node(s) didn't satisfy existing pods anti-affinity rules")
 	pods := d.pods(t)
-	running := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return kube.Ready(&pod) })
+	running := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return k8s.Ready(&pod) })
 	require.NoError(t, suite.CoreV1().Pods(d.namespace).Delete(t.Context(), pods[running].Name, metav1.DeleteOptions{}))
 	d.awaitReady(t, 3)
 	hosts, _ = p.spread(t, d)
@@ -128,7 +128,7 @@ func TestAZoneIsLost(t *testing.T) {
 		d.awaitWaiting(t, 6, 2, "4 node(s) didn't match pod anti-affinity rules")
 		d.awaitBudget(t, 6, 4, 0)
 		for _, pod := range d.pods(t) {
-			if kube.Ready(&pod) {
+			if k8s.Ready(&pod) {
 				assert.Falsef(t, d.mayGo(t, pod.Name), "%s, with two away already", pod.Name)
 			}
 		}
@@ -201,7 +201,7 @@ func (p *pool) add(t *testing.T, perZone int, zones ...string) {
 			require.NoError(t, err)
 		}
 	}
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, "nodes of pool "+p.name, func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, "nodes of pool "+p.name, func(ctx context.Context) error {
 		list, err := suite.CoreV1().Nodes().List(ctx, p.options())
 		if err != nil {
 			return err
@@ -288,17 +288,17 @@ func (p *pool) evictOne(t *testing.T, d *deployment, zone string) {
 func (d *deployment) awaitWaiting(t *testing.T, pods, waiting int, reason string) {
 	t.Helper()
 	what := fmt.Sprintf("%d of %d pods without a node", waiting, pods)
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(ctx context.Context) error {
-		all, err := suite.Pods(ctx, d.namespace, kube.Selector(d.name))
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, what, func(ctx context.Context) error {
+		all, err := suite.Pods(ctx, d.namespace, k8s.Selector(d.name))
 		if err != nil {
 			return err
 		}
 		var ready, without int
 		var states []string
 		for _, pod := range all {
-			state := kube.PodState(&pod)
+			state := k8s.PodState(&pod)
 			switch {
-			case kube.Ready(&pod):
+			case k8s.Ready(&pod):
 				ready++
 			case strings.Contains(state, reason):
 				without++
@@ -331,7 +331,7 @@ func (d *deployment) collectOrphans(t *testing.T) {
 // volumes are those of the claims, by the claims' names; scratch goes with its pod.
 func (d *deployment) volumes(t *testing.T) map[string]string {
 	t.Helper()
-	claims, err := suite.CoreV1().PersistentVolumeClaims(d.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: kube.Selector(d.name)})
+	claims, err := suite.CoreV1().PersistentVolumeClaims(d.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: k8s.Selector(d.name)})
 	require.NoError(t, err)
 	found := map[string]string{}
 	for _, claim := range claims.Items {

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 )
 
@@ -36,7 +36,7 @@ func testKeys(t *testing.T, d *deployment) {
 			err = db.CreateCollection(t.Context(), create)
 			assert.Equalf(t, test.write.String(), status.Code(err).String(), "writing: %v", err)
 
-			peer := qdrant.New(d.peers(t)[0].Client.URL(), test.key)
+			peer := clusterapi.New(d.peers(t)[0].Client.URL(), test.key)
 			_, err = peer.Collections(t.Context())
 			if test.read == codes.OK {
 				assert.NoError(t, err, "reading over REST")

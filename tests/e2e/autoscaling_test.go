@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -44,7 +44,7 @@ resources: {requests: {cpu: 200m, memory: 700Mi}}
 		}))
 	})
 	step(t, "the autoscaler sees the server's container", func() {
-		err := kube.Poll(t.Context(), timeouts.ScaledUp, "figures for the autoscaler", func(ctx context.Context) error {
+		err := k8s.Poll(t.Context(), timeouts.ScaledUp, "figures for the autoscaler", func(ctx context.Context) error {
 			hpa, err := c.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).Get(ctx, fullname, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -62,7 +62,7 @@ resources: {requests: {cpu: 200m, memory: 700Mi}}
 	step(t, "load makes it grow", func() {
 		stop := d.burn(t)
 		defer stop()
-		err := kube.Poll(t.Context(), timeouts.ScaledUp, "a fourth replica", func(ctx context.Context) error {
+		err := k8s.Poll(t.Context(), timeouts.ScaledUp, "a fourth replica", func(ctx context.Context) error {
 			set, err := c.AppsV1().StatefulSets(d.namespace).Get(ctx, fullname, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -76,7 +76,7 @@ resources: {requests: {cpu: 200m, memory: 700Mi}}
 	})
 	step(t, "it does not shrink, and the new peers join", func() {
 		// The figures lag behind: as long as they still show the load, one more may be asked for.
-		require.NoError(t, kube.Poll(t.Context(), timeouts.ScaledUp, "calm, and all pods ready", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.ScaledUp, "calm, and all pods ready", func(ctx context.Context) error {
 			hpa, err := c.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).Get(ctx, fullname, metav1.GetOptions{})
 			if err != nil {
 				return err

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 )
 
 // awayWatch records which pods of a release serve and which do not, at every change that the API server tells.
@@ -62,11 +62,11 @@ func (d *deployment) watchAway(t *testing.T) *awayWatch {
 
 // serves says whether the server of a pod runs and is ready. A pod that is being deleted serves as long as its stop is held.
 func serves(pod *corev1.Pod) bool {
-	if !kube.Ready(pod) {
+	if !k8s.Ready(pod) {
 		return false
 	}
 	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == kube.Container {
+		if status.Name == k8s.Container {
 			return status.State.Running != nil
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -68,7 +68,7 @@ func TestBadInput(t *testing.T) {
 		namespace := c.Namespace(t)
 		evidence.OnFailure(t, c, namespace)
 		r := release.Install(t, c, namespace, "q", release.Chart, with("persistence: {data: {storageClass: none-such}}"))
-		err := kube.Poll(t.Context(), timeouts.PodRunning, "an event that names the storage class", func(ctx context.Context) error {
+		err := k8s.Poll(t.Context(), timeouts.PodRunning, "an event that names the storage class", func(ctx context.Context) error {
 			events, err := c.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=qdrant-storage-" + r.Fullname() + "-0"})
 			if err != nil {
 				return err

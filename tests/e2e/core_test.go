@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -99,9 +99,9 @@ func (d *deployment) killServer(t *testing.T, pod corev1.Pod) {
 		t.Skip("SKIP: processes can be killed only where nodes are this machine's containers; unset E2E_KUBECONFIG")
 	}
 	restarts := restartsOf(&pod)
-	require.NoError(t, d.cluster.Kill(t.Context(), d.namespace, pod.Name, kube.Container))
+	require.NoError(t, d.cluster.Kill(t.Context(), d.namespace, pod.Name, k8s.Container))
 	_, err := d.cluster.WaitPod(t.Context(), d.namespace, pod.Name, "ready after a restart", timeouts.ClusterFormed, func(pod *corev1.Pod) bool {
-		return kube.Ready(pod) && restartsOf(pod) > restarts
+		return k8s.Ready(pod) && restartsOf(pod) > restarts
 	})
 	require.NoError(t, err)
 }
@@ -109,7 +109,7 @@ func (d *deployment) killServer(t *testing.T, pod corev1.Pod) {
 // restartsOf is how often the server's container of a pod was started again.
 func restartsOf(pod *corev1.Pod) int32 {
 	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == kube.Container {
+		if status.Name == k8s.Container {
 			return status.RestartCount
 		}
 	}

@@ -21,11 +21,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
@@ -171,7 +171,7 @@ func (d *deployment) peer(ctx context.Context, pod string) (ledger.Peer, func(),
 	if err != nil {
 		return ledger.Peer{}, nil, err
 	}
-	return ledger.Peer{Name: pod, Client: qdrant.New("http://"+address, d.keys["api-key"])}, stop, nil
+	return ledger.Peer{Name: pod, Client: clusterapi.New("http://"+address, d.keys["api-key"])}, stop, nil
 }
 
 // Pods lists the pods of the release, in order. None at all is an error: what a test says of each of them would hold.
@@ -183,7 +183,7 @@ func (d *deployment) Pods(t *testing.T) []corev1.Pod {
 }
 
 // eachPeer calls look with a client for each pod, and stops at the first error. No pods are an error.
-func (d *deployment) eachPeer(ctx context.Context, look func(pod string, peer *qdrant.Client) error) error {
+func (d *deployment) eachPeer(ctx context.Context, look func(pod string, peer *clusterapi.Client) error) error {
 	pods, err := d.cluster.Pods(ctx, d.namespace, d.Selector())
 	if err != nil {
 		return err
@@ -207,12 +207,12 @@ func (d *deployment) eachPeer(ctx context.Context, look func(pod string, peer *q
 
 // awaitOneCluster waits until every pod knows the same peers, each once and as many as there should be, follows the same leader,
 // is a voter, and takes part in the consensus.
-func (d *deployment) awaitOneCluster(t *testing.T, size int) (leader qdrant.PeerID) {
+func (d *deployment) awaitOneCluster(t *testing.T, size int) (leader clusterapi.PeerID) {
 	t.Helper()
-	err := kube.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("one cluster of %d peers", size), func(ctx context.Context) error {
-		var first qdrant.Cluster
+	err := k8s.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("one cluster of %d peers", size), func(ctx context.Context) error {
+		var first clusterapi.Cluster
 		seen := 0
-		err := d.eachPeer(ctx, func(_ string, peer *qdrant.Client) error {
+		err := d.eachPeer(ctx, func(_ string, peer *clusterapi.Client) error {
 			view, err := peer.Cluster(ctx)
 			if err != nil {
 				return err
@@ -247,8 +247,8 @@ func (d *deployment) awaitOneCluster(t *testing.T, size int) (leader qdrant.Peer
 // awaitActive waits until every peer sees each shard of a collection Active on that many peers, with nothing being transferred.
 func (d *deployment) awaitActive(t *testing.T, collection string, replicas int) {
 	t.Helper()
-	err := kube.Poll(t.Context(), timeouts.ShardsActive, fmt.Sprintf("%d active replicas of each shard of %s", replicas, collection), func(ctx context.Context) error {
-		return d.eachPeer(ctx, func(_ string, peer *qdrant.Client) error {
+	err := k8s.Poll(t.Context(), timeouts.ShardsActive, fmt.Sprintf("%d active replicas of each shard of %s", replicas, collection), func(ctx context.Context) error {
+		return d.eachPeer(ctx, func(_ string, peer *clusterapi.Client) error {
 			view, err := peer.CollectionCluster(ctx, collection)
 			if err != nil {
 				return err

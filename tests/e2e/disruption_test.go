@@ -16,7 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -60,7 +60,7 @@ func TestDisruptions(t *testing.T) {
 		step(t, "the second eviction is refused", func() {
 			err := c.Evict(t.Context(), d.namespace, pods[1].Name)
 			require.Error(t, err)
-			require.Truef(t, kube.Refused(err), "refused by the budget, not for another reason: %v", err)
+			require.Truef(t, k8s.Refused(err), "refused by the budget, not for another reason: %v", err)
 		})
 		step(t, "the node is back, and so is its pod", func() {
 			require.NoError(t, c.Cordon(t.Context(), node, false))
@@ -102,7 +102,7 @@ func (d *deployment) watchStops(t *testing.T) func() []stop {
 		watcher, err := d.cluster.CoreV1().Pods(d.namespace).Watch(t.Context(), metav1.ListOptions{
 			FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: pod.ResourceVersion})
 		require.NoError(t, err)
-		logs, err := d.cluster.CoreV1().Pods(d.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: kube.Container, Follow: true}).Stream(t.Context())
+		logs, err := d.cluster.CoreV1().Pods(d.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: k8s.Container, Follow: true}).Stream(t.Context())
 		require.NoError(t, err)
 		stops[i] = stop{pod: pod.Name, exitCode: -1}
 		all.Go(func() {
@@ -113,7 +113,7 @@ func (d *deployment) watchStops(t *testing.T) func() []stop {
 					continue
 				}
 				for _, status := range seen.Status.ContainerStatuses {
-					if status.Name == kube.Container && status.State.Terminated != nil {
+					if status.Name == k8s.Container && status.State.Terminated != nil {
 						stops[i].exitCode = status.State.Terminated.ExitCode
 					}
 				}

@@ -11,7 +11,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -99,7 +99,7 @@ func (d *deployment) requireOwners(t *testing.T, want []string, path ...string) 
 	t.Helper()
 	set, err := d.cluster.AppsV1().StatefulSets(d.namespace).Get(t.Context(), d.Fullname(), metav1.GetOptions{})
 	require.NoError(t, err)
-	owners, err := kube.Owners(set, path...)
+	owners, err := k8s.Owners(set, path...)
 	require.NoError(t, err)
 	require.Equal(t, want, owners, "owners of %v", path)
 }

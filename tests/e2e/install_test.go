@@ -13,11 +13,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	"github.com/qdrant-shepherd/shepherd/internal/wordvectors"
+	"github.com/qdrant-shepherd/shepherd/internal/workload"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 
 // TestInstall: Given a namespace under Pod Security "restricted" and a Secret with keys; When production's values are installed; Then
@@ -85,7 +85,7 @@ func testSettings(t *testing.T, d *deployment) {
 	require.NoError(t, workload.Create(t.Context(), db, workload.Collection{Name: name, Dim: 8}))
 	defer func() { require.NoError(t, workload.Drop(t.Context(), db, name)) }()
 
-	err := d.eachPeer(t.Context(), func(pod string, peer *qdrant.Client) error {
+	err := d.eachPeer(t.Context(), func(pod string, peer *clusterapi.Client) error {
 		collection, err := peer.Collection(t.Context(), name)
 		if err != nil {
 			return err
@@ -153,7 +153,7 @@ func testVectors(t *testing.T, d *deployment) {
 		count = 100_000
 	}
 	db := d.connect(t, d.keys["api-key"])
-	words, err := wink.Load(t.Context(), count)
+	words, err := wordvectors.Load(t.Context(), count)
 	require.NoError(t, err)
 
 	require.NoError(t, workload.Create(t.Context(), db, workload.Words(name, 3, 2)))
@@ -192,7 +192,7 @@ func TestUninstall(t *testing.T) {
 	c := requireCluster(t)
 	d := install(t, c)
 	const name = "kept"
-	words, err := wink.Frequent(1000)
+	words, err := wordvectors.Frequent(1000)
 	require.NoError(t, err)
 	db := d.connect(t, d.keys["api-key"])
 	require.NoError(t, workload.Create(t.Context(), db, workload.Words(name, 3, 2)))
@@ -220,10 +220,10 @@ func TestUninstall(t *testing.T) {
 }
 
 // peerIDs are the ids of the peers, by pod.
-func (d *deployment) peerIDs(t *testing.T) map[string]qdrant.PeerID {
+func (d *deployment) peerIDs(t *testing.T) map[string]clusterapi.PeerID {
 	t.Helper()
-	ids := map[string]qdrant.PeerID{}
-	require.NoError(t, d.eachPeer(t.Context(), func(pod string, peer *qdrant.Client) error {
+	ids := map[string]clusterapi.PeerID{}
+	require.NoError(t, d.eachPeer(t.Context(), func(pod string, peer *clusterapi.Client) error {
 		view, err := peer.Cluster(t.Context())
 		ids[pod] = view.PeerID
 		return err

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -31,9 +31,9 @@ func (d *deployment) loseVolume(t *testing.T, pod string) {
 // awaitRefusal waits until a pod that came back with an empty volume has been refused by the cluster it was in.
 func (d *deployment) awaitRefusal(t *testing.T, pod string) {
 	t.Helper()
-	err := kube.Poll(t.Context(), timeouts.ClusterFormed, "the cluster refuses "+pod, func(ctx context.Context) error {
+	err := k8s.Poll(t.Context(), timeouts.ClusterFormed, "the cluster refuses "+pod, func(ctx context.Context) error {
 		for _, previous := range []bool{false, true} {
-			if text, err := d.cluster.Logs(ctx, d.namespace, pod, kube.Container, previous); err == nil && strings.Contains(text, "which still has shards") {
+			if text, err := d.cluster.Logs(ctx, d.namespace, pod, k8s.Container, previous); err == nil && strings.Contains(text, "which still has shards") {
 				return nil
 			}
 		}
@@ -58,12 +58,12 @@ func TestLostVolume(t *testing.T) {
 	step(t, "the volume of "+pod+" is lost", func() { d.loseVolume(t, pod) })
 	step(t, "its cluster refuses it", func() { d.awaitRefusal(t, pod) })
 	step(t, "it is never ready, also after it was restarted", func() {
-		err := kube.Steady(t.Context(), 2*timeouts.Settle, pod+" is not ready", func(ctx context.Context) error {
+		err := k8s.Steady(t.Context(), 2*timeouts.Settle, pod+" is not ready", func(ctx context.Context) error {
 			pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, pod, metav1.GetOptions{})
 			if err != nil {
 				return err
 			}
-			if kube.Ready(pod) {
+			if k8s.Ready(pod) {
 				return errors.New("it is ready, with nothing to answer from")
 			}
 			return nil
@@ -99,7 +99,7 @@ func TestLostVolume(t *testing.T) {
 		require.NoError(t, err)
 		for _, shard := range missing {
 			for _, replica := range shards.Replicas {
-				if uint32(replica.Shard) == shard && replica.State == qdrant.Active {
+				if uint32(replica.Shard) == shard && replica.State == clusterapi.Active {
 					require.NoError(t, db.UpdateClusterCollectionSetup(t.Context(), client.NewUpdateCollectionClusterReplicateShard(x.collection, &client.ReplicateShard{
 						ShardId: shard, FromPeerId: uint64(replica.Peer), ToPeerId: uint64(joined.PeerID)})))
 					break
@@ -112,9 +112,9 @@ func TestLostVolume(t *testing.T) {
 }
 
 // removePeer takes a peer out of the cluster once the peer that is asked knows that it holds no shards any more; without force.
-func (d *deployment) removePeer(t *testing.T, through *qdrant.Client, peer qdrant.PeerID) {
+func (d *deployment) removePeer(t *testing.T, through *clusterapi.Client, peer clusterapi.PeerID) {
 	t.Helper()
-	err := kube.Poll(t.Context(), timeouts.ShardsActive, fmt.Sprintf("peer %s is removed", peer), func(ctx context.Context) error {
+	err := k8s.Poll(t.Context(), timeouts.ShardsActive, fmt.Sprintf("peer %s is removed", peer), func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodDelete, fmt.Sprintf("%s/cluster/peer/%s", through.URL(), peer), nil)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -55,7 +55,7 @@ func installMetricsServer(t *testing.T, c *cluster.Cluster) {
 		require.NoErrorf(t, err, "applying %s %s", kind.Kind, object.GetName())
 	}
 	require.GreaterOrEqual(t, applied, len(resources), "objects of metrics-server")
-	require.NoError(t, kube.Poll(t.Context(), timeouts.ScaledUp, "the metrics API answers", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.ScaledUp, "the metrics API answers", func(ctx context.Context) error {
 		nodes := schema.GroupVersionResource{Group: "metrics.k8s.io", Version: "v1beta1", Resource: "nodes"}
 		list, err := c.Dynamic.Resource(nodes).List(ctx, metav1.ListOptions{})
 		if err == nil && len(list.Items) == 0 {

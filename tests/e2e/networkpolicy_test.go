@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/evidence"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -52,7 +52,7 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		{"other_namespaces_reach_nothing", monitoring, map[string]string{"qdrant-client": "true"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			answers, err := c.Reach(t.Context(), test.namespace, kube.PodOptions{Image: c.ProbeImage, Labels: test.labels}, targets...)
+			answers, err := c.Reach(t.Context(), test.namespace, k8s.PodOptions{Image: c.ProbeImage, Labels: test.labels}, targets...)
 			require.NoError(t, err)
 			assert.Equal(t, test.open, reached(answers))
 		})
@@ -63,7 +63,7 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		_, err := c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "monitoring"}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.DeleteNamespace(t.Context(), "monitoring")) }()
-		answers, err := c.Reach(t.Context(), "monitoring", kube.PodOptions{Image: c.ProbeImage}, targets...)
+		answers, err := c.Reach(t.Context(), "monitoring", k8s.PodOptions{Image: c.ProbeImage}, targets...)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"6336"}, reached(answers))
 	})
@@ -85,13 +85,13 @@ func testNetworkPolicy(t *testing.T, d *deployment) {
 		require.NoError(t, err)
 		assert.Equal(t, map[string]bool{toAPI: false, toDNS: true}, answers)
 		// The same address is open to a pod without the policy, so it is the policy that refuses.
-		open, err := c.Reach(t.Context(), d.namespace, kube.PodOptions{Image: c.ProbeImage}, toAPI)
+		open, err := c.Reach(t.Context(), d.namespace, k8s.PodOptions{Image: c.ProbeImage}, toAPI)
 		require.NoError(t, err)
 		assert.True(t, open[toAPI])
 
 		// The same port as a Service has it, and as the API server does.
 		d.Upgrade(t, release.Chart, d.values(t, `networkPolicy: {extraEgress: [{ports: [{port: 443, protocol: TCP}, {port: 6443, protocol: TCP}]}]}`))
-		require.NoError(t, kube.Poll(t.Context(), timeouts.PolicyInForce, "further egress in force", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.PolicyInForce, "further egress in force", func(ctx context.Context) error {
 			answers, err := c.ReachFrom(ctx, d.namespace, pods[1].Name, toAPI)
 			if err == nil && !answers[toAPI] {
 				err = errors.New("refused")

@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -120,7 +120,7 @@ func TestShepherdBadDays(t *testing.T) {
 		d.awaitMetric(t, observationErrors, timeouts.ClusterFormed, func(errors float64) bool { return errors > 0 })
 		d.writeSecret(t)
 		d.killTend(t)
-		require.NoError(t, kube.Poll(t.Context(), timeouts.ClusterFormed, "status answers", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.ClusterFormed, "status answers", func(ctx context.Context) error {
 			_, stderr, err := d.command(ctx, "status")
 			if err != nil {
 				err = errors.Join(err, errors.New(stderr))
@@ -137,7 +137,7 @@ const observationErrors = "shepherd_observation_errors_total"
 // awaitTendSays waits until tend's log has a line with a word in it.
 func (d *deployment) awaitTendSays(t *testing.T, word string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.ClusterFormed, "tend is there", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.ClusterFormed, "tend is there", func(ctx context.Context) error {
 		_, err := d.tend(ctx)
 		return err
 	}))
@@ -162,10 +162,10 @@ func (d *deployment) scaleAndBack(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	return kube.Steady(t.Context(), 2*timeouts.Settle, "the fourth pod is held", func(ctx context.Context) error {
+	return k8s.Steady(t.Context(), 2*timeouts.Settle, "the fourth pod is held", func(ctx context.Context) error {
 		pod, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, d.Fullname()+"-3", metav1.GetOptions{})
 		if err == nil && (pod.DeletionTimestamp == nil || !serves(pod)) {
-			err = errors.New("it must be asked to stop and go on serving: " + kube.PodState(pod))
+			err = errors.New("it must be asked to stop and go on serving: " + k8s.PodState(pod))
 		}
 		return err
 	})

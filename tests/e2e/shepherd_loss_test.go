@@ -17,8 +17,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	internal "github.com/qdrant-shepherd/shepherd/internal/kube"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	internal "github.com/qdrant-shepherd/shepherd/internal/shepherd/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -58,7 +58,7 @@ func TestShepherdLosses(t *testing.T) {
 		lost, err := d.claim(t.Context(), 0)
 		require.NoError(t, err)
 		d.loseVolume(t, d.Fullname()+"-0")
-		require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, "pod 0 has another claim", func(ctx context.Context) error {
+		require.NoError(t, k8s.Poll(t.Context(), timeouts.PodGone, "pod 0 has another claim", func(ctx context.Context) error {
 			claim, err := d.claim(ctx, 0)
 			if err == nil && claim.UID == lost.UID {
 				err = errors.New("it has the old one")
@@ -92,7 +92,7 @@ func TestShepherdLosses(t *testing.T) {
 		})
 		step(t, "thrown away as a lost volume it heals", func() {
 			d.loseVolume(t, pod.Name)
-			require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, "a new claim", func(ctx context.Context) error {
+			require.NoError(t, k8s.Poll(t.Context(), timeouts.PodGone, "a new claim", func(ctx context.Context) error {
 				now, err := c.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 				if err == nil && now.DeletionTimestamp != nil {
 					err = errors.New("the pod still goes")
@@ -174,7 +174,7 @@ func (d *deployment) claim(ctx context.Context, ordinal int) (*corev1.Persistent
 // awaitVerdict waits until a pod's start has left a verdict on its claim.
 func (d *deployment) awaitVerdict(t *testing.T, ordinal int, verdict string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("the start of pod %d decides %s", ordinal, verdict), func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("the start of pod %d decides %s", ordinal, verdict), func(ctx context.Context) error {
 		claim, err := d.claim(ctx, ordinal)
 		if err != nil {
 			return err
@@ -192,13 +192,13 @@ func (d *deployment) requireNotReady(t *testing.T, pod string) {
 	t.Helper()
 	seen := false
 	defer func() { require.Truef(t, seen, "%s was never there", pod) }()
-	require.NoError(t, kube.Steady(t.Context(), 2*timeouts.Settle, pod+" is not ready", func(ctx context.Context) error {
+	require.NoError(t, k8s.Steady(t.Context(), 2*timeouts.Settle, pod+" is not ready", func(ctx context.Context) error {
 		now, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, pod, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
 		seen = seen || err == nil
-		if err == nil && kube.Ready(now) {
+		if err == nil && k8s.Ready(now) {
 			err = errors.New("it is")
 		}
 		return err
@@ -208,14 +208,14 @@ func (d *deployment) requireNotReady(t *testing.T, pod string) {
 // awaitOneClusterOf waits until the pods that answer, so many, know the same peers, so many.
 func (d *deployment) awaitOneClusterOf(t *testing.T, peers, answering int) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("%d pods that know %d peers", answering, peers), func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("%d pods that know %d peers", answering, peers), func(ctx context.Context) error {
 		pods, err := d.cluster.Pods(ctx, d.namespace, d.Selector())
 		if err != nil {
 			return err
 		}
 		seen := 0
 		for _, pod := range pods {
-			if !kube.Ready(&pod) {
+			if !k8s.Ready(&pod) {
 				continue
 			}
 			peer, stop, err := d.peer(ctx, pod.Name)

@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -73,14 +73,14 @@ func TestShepherdRollouts(t *testing.T) {
 		step(t, away.Name+" can't come back", func() { d.keepAway(t, away) })
 		step(t, "an upgrade deletes "+next.Name+", and it is held", func() {
 			d.Upgrade(t, release.Chart, d.values(t, "performance: {maxSearchThreads: 3}"))
-			require.NoError(t, kube.Poll(t.Context(), timeouts.Rollout, next.Name+" is being deleted", func(ctx context.Context) error {
+			require.NoError(t, k8s.Poll(t.Context(), timeouts.Rollout, next.Name+" is being deleted", func(ctx context.Context) error {
 				pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, next.Name, metav1.GetOptions{})
 				if err == nil && pod.DeletionTimestamp == nil {
 					err = errors.New("not yet")
 				}
 				return err
 			}))
-			require.NoError(t, kube.Steady(t.Context(), 3*timeouts.Settle, next.Name+" goes on running", func(ctx context.Context) error {
+			require.NoError(t, k8s.Steady(t.Context(), 3*timeouts.Settle, next.Name+" goes on running", func(ctx context.Context) error {
 				pod, err := c.CoreV1().Pods(d.namespace).Get(ctx, next.Name, metav1.GetOptions{})
 				if err != nil {
 					return err
@@ -128,7 +128,7 @@ func TestShepherdRollouts(t *testing.T) {
 			for _, pod := range pods {
 				d.deletePod(t, pod.Name)
 			}
-			require.NoError(t, kube.Poll(t.Context(), timeouts.Rollout, "all pods replaced", func(ctx context.Context) error {
+			require.NoError(t, k8s.Poll(t.Context(), timeouts.Rollout, "all pods replaced", func(ctx context.Context) error {
 				running, left := 0, 0
 				for _, pod := range pods {
 					now, err := c.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
@@ -141,7 +141,7 @@ func TestShepherdRollouts(t *testing.T) {
 					if now.UID == pod.UID {
 						left++
 					}
-					if kube.Ready(now) {
+					if k8s.Ready(now) {
 						running++
 					}
 				}
@@ -194,7 +194,7 @@ func TestShepherdRollouts(t *testing.T) {
 			t.Cleanup(restore)
 			s.requireWrites(t, "while it is cut off")
 			before := uids(d.Pods(t))
-			require.NoError(t, kube.Steady(t.Context(), timeouts.CutOff, "nobody is replaced", func(ctx context.Context) error {
+			require.NoError(t, k8s.Steady(t.Context(), timeouts.CutOff, "nobody is replaced", func(ctx context.Context) error {
 				pods, err := c.Pods(ctx, d.namespace, d.Selector())
 				if err == nil && !maps.Equal(before, uids(pods)) {
 					err = fmt.Errorf("the pods were %v and are %v", before, uids(pods))
@@ -246,13 +246,13 @@ func (d *deployment) maintain(ctx context.Context, pod corev1.Pod) error {
 		return err
 	}
 	defer func() { _ = d.cluster.Cordon(context.WithoutCancel(ctx), pod.Spec.NodeName, false) }()
-	err := kube.Poll(ctx, timeouts.Rollout, "evicting "+pod.Name, func(ctx context.Context) error {
+	err := k8s.Poll(ctx, timeouts.Rollout, "evicting "+pod.Name, func(ctx context.Context) error {
 		return d.cluster.Evict(ctx, d.namespace, pod.Name)
 	})
 	if err != nil {
 		return err
 	}
-	err = kube.Poll(ctx, timeouts.PodGone, pod.Name+" is gone", func(ctx context.Context) error {
+	err = k8s.Poll(ctx, timeouts.PodGone, pod.Name+" is gone", func(ctx context.Context) error {
 		now, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 		if err == nil && now.UID == pod.UID {
 			return errors.New("not yet")

@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	"github.com/qdrant-shepherd/shepherd/internal/workload"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 
 // TestShepherdScaling: Given three peers under shepherd, 100,000 vectors and a ledger; When the cluster grows and shrinks, by an upgrade,
@@ -71,7 +71,7 @@ func TestShepherdScaling(t *testing.T) {
 		s := l.beginScene(t)
 		d.shrink(t, func() error { return d.scale(t.Context(), 4) })
 		d.awaitMoving(t, 0, 1, 2, 3)
-		require.NoError(t, c.Kill(t.Context(), d.namespace, d.Fullname()+"-4", kube.Container))
+		require.NoError(t, c.Kill(t.Context(), d.namespace, d.Fullname()+"-4", k8s.Container))
 		d.awaitPods(t, 4, timeouts.Drained)
 		d.awaitOneCluster(t, 4)
 		s.requireNothingLost(t, 4)
@@ -127,7 +127,7 @@ func TestShepherdScaling(t *testing.T) {
 // their places the guard says "not now".
 func (d *deployment) shrink(t *testing.T, ask func() error) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Balanced, "the guard's leave to shrink", func(context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Balanced, "the guard's leave to shrink", func(context.Context) error {
 		err := ask()
 		if err != nil && !strings.Contains(err.Error(), "ValidatingAdmissionPolicy") {
 			require.NoError(t, err)
@@ -139,10 +139,10 @@ func (d *deployment) shrink(t *testing.T, ask func() error) {
 // awaitMoving waits until one of the given pods receives a shard.
 func (d *deployment) awaitMoving(t *testing.T, to ...int) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("shards on their way to pods %v", to), func(ctx context.Context) error {
-		targets := map[qdrant.PeerID]bool{}
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.ClusterFormed, fmt.Sprintf("shards on their way to pods %v", to), func(ctx context.Context) error {
+		targets := map[clusterapi.PeerID]bool{}
 		moving := false
-		err := d.eachPeer(ctx, func(pod string, peer *qdrant.Client) error {
+		err := d.eachPeer(ctx, func(pod string, peer *clusterapi.Client) error {
 			view, err := peer.Cluster(ctx)
 			if err != nil {
 				return nil //nolint:nilerr // one that is still joining

@@ -16,18 +16,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
-	"github.com/qdrant-shepherd/shepherd/internal/wink"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	"github.com/qdrant-shepherd/shepherd/internal/wordvectors"
+	"github.com/qdrant-shepherd/shepherd/internal/workload"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 
 // library is what lies in a release beside the ledger's own collection: real vectors in three collections of different shard counts,
 // two copies of each shard.
 type library struct {
 	d           *deployment
-	collections map[string]wink.Set
+	collections map[string]wordvectors.Set
 }
 
 // librarySize is how many vectors a library has, all collections together.
@@ -36,10 +36,10 @@ const librarySize = 100_000
 // fillLibrary writes the vectors.
 func (d *deployment) fillLibrary(t *testing.T) *library {
 	t.Helper()
-	words, err := wink.Load(t.Context(), librarySize)
+	words, err := wordvectors.Load(t.Context(), librarySize)
 	require.NoError(t, err)
 	db := d.connect(t, d.keys["api-key"])
-	l := &library{d: d, collections: map[string]wink.Set{}}
+	l := &library{d: d, collections: map[string]wordvectors.Set{}}
 	rest := words.Base
 	for i, shards := range []uint32{1, 4, 6} {
 		share := rest
@@ -48,7 +48,7 @@ func (d *deployment) fillLibrary(t *testing.T) *library {
 		}
 		name := fmt.Sprintf("words-%d", shards)
 		// What is moved counts here, not how it is searched: a small graph is soon built.
-		require.NoError(t, workload.Create(t.Context(), db, workload.Collection{Name: name, Dim: wink.Dim, Shards: shards, Replicas: 2, M: 8, EFConstruct: 32}))
+		require.NoError(t, workload.Create(t.Context(), db, workload.Collection{Name: name, Dim: wordvectors.Dim, Shards: shards, Replicas: 2, M: 8, EFConstruct: 32}))
 		_, err := workload.Load(t.Context(), db, name, share)
 		require.NoError(t, err)
 		l.collections[name] = share
@@ -74,7 +74,7 @@ func (d *deployment) tend(ctx context.Context) (*corev1.Pod, error) {
 		return nil, err
 	}
 	for _, pod := range pods.Items {
-		if pod.DeletionTimestamp == nil && kube.Ready(&pod) {
+		if pod.DeletionTimestamp == nil && k8s.Ready(&pod) {
 			return &pod, nil
 		}
 	}
@@ -97,7 +97,7 @@ func (d *deployment) metric(ctx context.Context, pod, name string) (float64, err
 		return 0, err
 	}
 	defer stop()
-	text, err := qdrant.New("http://"+address, "").Metrics(ctx)
+	text, err := clusterapi.New("http://"+address, "").Metrics(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +120,7 @@ func (d *deployment) metric(ctx context.Context, pod, name string) (float64, err
 // awaitMetric waits until a metric of tend's satisfies.
 func (d *deployment) awaitMetric(t *testing.T, name string, timeout time.Duration, satisfies func(value float64) bool) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeout, name, func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeout, name, func(ctx context.Context) error {
 		pod, err := d.tend(ctx)
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (d *deployment) awaitMetric(t *testing.T, name string, timeout time.Duratio
 // awaitLog waits until a container has written a line with all of these words.
 func (d *deployment) awaitLog(t *testing.T, pod, container string, timeout time.Duration, words ...string) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeout, fmt.Sprintf("%s of %s says %q", container, pod, words), func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeout, fmt.Sprintf("%s of %s says %q", container, pod, words), func(ctx context.Context) error {
 		text, err := d.cluster.Logs(ctx, d.namespace, pod, container, false)
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func (l *library) beginSceneWith(t *testing.T, x *disruption) *scene {
 // awaitGuardOpen waits until tend has seen that all is whole, and the guard lets a shrink through.
 func (d *deployment) awaitGuardOpen(t *testing.T) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.ShardsActive, "the guard lets a shrink through", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.ShardsActive, "the guard lets a shrink through", func(ctx context.Context) error {
 		state, err := d.cluster.CoreV1().ConfigMaps(d.namespace).Get(ctx, "q-shepherd", metav1.GetOptions{})
 		if err == nil && state.Data["whole"] != "true" {
 			err = fmt.Errorf("%v", state.Data)
@@ -226,10 +226,10 @@ func (s *scene) requireNothingLost(t *testing.T, size int) {
 // together; a replica counts where its own peer has it Active, and two copies of a shard on one peer can't be.
 func (d *deployment) awaitBalanced(t *testing.T, size int) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Balanced, fmt.Sprintf("even shares of %d peers", size), func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Balanced, fmt.Sprintf("even shares of %d peers", size), func(ctx context.Context) error {
 		all := map[string]int{}
 		each := map[string]map[string]int{}
-		err := d.eachPeer(ctx, func(pod string, peer *qdrant.Client) error {
+		err := d.eachPeer(ctx, func(pod string, peer *clusterapi.Client) error {
 			names, err := peer.Collections(ctx)
 			if err != nil {
 				return err
@@ -248,7 +248,7 @@ func (d *deployment) awaitBalanced(t *testing.T, size int) {
 				}
 				each[name][pod] += 0
 				for _, replica := range view.Replicas {
-					if replica.Local && replica.State == qdrant.Active {
+					if replica.Local && replica.State == clusterapi.Active {
 						all[pod]++
 						each[name][pod]++
 					}
@@ -292,7 +292,7 @@ func (d *deployment) scale(ctx context.Context, replicas int32) error {
 func (d *deployment) awaitPods(t *testing.T, count int, timeout time.Duration) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	require.NoError(t, kube.Poll(t.Context(), timeout, fmt.Sprintf("%d pods", count), func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeout, fmt.Sprintf("%d pods", count), func(ctx context.Context) error {
 		pods, err := d.cluster.Pods(ctx, d.namespace, d.Selector())
 		if err == nil && len(pods) != count {
 			err = fmt.Errorf("%d pods", len(pods))
@@ -310,10 +310,10 @@ func (d *deployment) keepAway(t *testing.T, pod corev1.Pod) {
 	require.NoError(t, d.cluster.Cordon(t.Context(), node, true))
 	t.Cleanup(func() { _ = d.cluster.Cordon(context.WithoutCancel(t.Context()), node, false) })
 	require.NoError(t, d.cluster.CoreV1().Pods(d.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}))
-	require.NoError(t, kube.Poll(t.Context(), timeouts.PodGone, pod.Name+" is replaced and pending", func(ctx context.Context) error {
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.PodGone, pod.Name+" is replaced and pending", func(ctx context.Context) error {
 		now, err := d.cluster.CoreV1().Pods(d.namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 		if err == nil && (now.UID == pod.UID || now.Status.Phase != corev1.PodPending) {
-			err = errors.New(kube.PodState(now))
+			err = errors.New(k8s.PodState(now))
 		}
 		return err
 	}))

@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	"github.com/qdrant-shepherd/shepherd/internal/workload"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/registry"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/workload"
 )
 
 // TestSmallNode: Given a small cluster without keys or Prometheus; When the chart is installed from a registry with the development
@@ -43,7 +43,7 @@ func TestSmallNode(t *testing.T) {
 
 	const name = "settings"
 	require.NoError(t, workload.Create(t.Context(), d.connect(t, ""), workload.Collection{Name: name, Dim: 8}))
-	require.NoError(t, d.eachPeer(t.Context(), func(_ string, peer *qdrant.Client) error {
+	require.NoError(t, d.eachPeer(t.Context(), func(_ string, peer *clusterapi.Client) error {
 		collection, err := peer.Collection(t.Context(), name)
 		if err != nil {
 			return err

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/command"
+	"github.com/qdrant-shepherd/shepherd/client/commandline"
+	"github.com/qdrant-shepherd/shepherd/internal/shepherd/command"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 )
@@ -21,7 +22,7 @@ func variables(t *testing.T, name string) (all, required []string) {
 	t.Helper()
 	var help bytes.Buffer
 	process := command.Process{Env: func(string) string { return "" }, Out: &help, Err: &help}
-	require.Equal(t, command.ExitDone, command.Run(t.Context(), "test", []string{name, "--help"}, process), help.String())
+	require.Equal(t, commandline.ExitDone, command.Run(t.Context(), "test", []string{name, "--help"}, process), help.String())
 	for line := range strings.Lines(help.String()) {
 		flag := regexp.MustCompile(`^\s+(?:-[a-z], )?--([a-z0-9-]+)`).FindStringSubmatch(line)
 		if flag == nil {

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 )
 
 // What Helm 4 does at an install and an upgrade: each object as it was rendered goes to the API server, which finds out by its managers of
@@ -64,7 +64,7 @@ func TestServerSideApplyLeavesTheCountToTheAutoscaler(t *testing.T) {
 		set, err := sets.Get(t.Context(), chart.Fullname, metav1.GetOptions{})
 		require.NoError(t, err)
 		require.Equal(t, want, *set.Spec.Replicas)
-		got, err := kube.Owners(set, "spec", "replicas")
+		got, err := k8s.Owners(set, "spec", "replicas")
 		require.NoError(t, err)
 		require.Equal(t, owners, got)
 		return set

@@ -31,10 +31,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/child"
-	"github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/client/childprocess"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -194,7 +194,7 @@ func (w *world) run(t *testing.T, arguments ...string) string {
 func output(ctx context.Context, command *exec.Cmd) (string, error) {
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
-	err := child.Run(ctx, command)
+	err := childprocess.Run(ctx, command)
 	return said.String(), err
 }
 
@@ -204,14 +204,14 @@ func (w *world) fails(t *testing.T, text string, arguments ...string) {
 	command := w.command(t.Context(), arguments...)
 	var problem bytes.Buffer
 	command.Stderr = &problem
-	require.Error(t, child.Run(t.Context(), command))
+	require.Error(t, childprocess.Run(t.Context(), command))
 	assert.Contains(t, problem.String(), text)
 	assert.Equal(t, 1, strings.Count(problem.String(), "\n"), problem.String())
 }
 
-func (w *world) kubernetes(t *testing.T) *kube.Client {
+func (w *world) kubernetes(t *testing.T) *k8s.Client {
 	t.Helper()
-	client, err := kube.New(filepath.Join(w.directory, "kubeconfig"))
+	client, err := k8s.New(filepath.Join(w.directory, "kubeconfig"))
 	require.NoError(t, err)
 	return client
 }
@@ -233,7 +233,7 @@ func (w *world) processes(t *testing.T) []string {
 
 // awaitSupervisor returns when the supervisor runs, and the chart is not installed yet.
 func (w *world) awaitSupervisor(ctx context.Context) error {
-	return kube.Poll(ctx, timeouts.Patience, "the supervisor", func(context.Context) error {
+	return k8s.Poll(ctx, timeouts.Patience, "the supervisor", func(context.Context) error {
 		_, err := os.Stat(filepath.Join(w.directory, "supervisor.pid"))
 		return err
 	})
@@ -260,11 +260,11 @@ func (w *world) awaitEmptiness(t *testing.T) {
 }
 
 // rest is the REST API of a pod, with the key of the Secret.
-func (w *world) rest(t *testing.T, ordinal int) *qdrant.Client {
+func (w *world) rest(t *testing.T, ordinal int) *clusterapi.Client {
 	t.Helper()
 	keys, err := w.kubernetes(t).CoreV1().Secrets(namespace).Get(t.Context(), "qdrant-keys", metav1.GetOptions{})
 	require.NoError(t, err)
-	return qdrant.New(fmt.Sprintf("http://127.0.0.1:%d", w.port+10*ordinal), string(keys.Data["api-key"]))
+	return clusterapi.New(fmt.Sprintf("http://127.0.0.1:%d", w.port+10*ordinal), string(keys.Data["api-key"]))
 }
 
 // gone: nothing runs for the directory, which is not there any more.
@@ -382,7 +382,7 @@ func TestUpWithTheStandIn(t *testing.T) {
 	cluster, err := w.rest(t, 2).Cluster(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, cluster.Peers, 3)
-	_, err = qdrant.New(fmt.Sprintf("http://127.0.0.1:%d", w.port), "").Cluster(t.Context())
+	_, err = clusterapi.New(fmt.Sprintf("http://127.0.0.1:%d", w.port), "").Cluster(t.Context())
 	assert.ErrorContains(t, err, strconv.Itoa(http.StatusUnauthorized), "without the key")
 
 	assert.Contains(t, w.run(t), "revision 2", "the same again upgrades the release")
@@ -400,7 +400,7 @@ func TestUpThatIsKilledHalfWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	half := w.command(t.Context())
-	process, err := child.Start(half)
+	process, err := childprocess.Start(half)
 	require.NoError(t, err)
 	require.NoError(t, w.awaitSupervisor(t.Context()))
 	w.fails(t, "another make up or make down is at work in "+w.directory)
@@ -423,7 +423,7 @@ func TestATestRunThatIsKilled(t *testing.T) {
 	said, err := inner.StdoutPipe()
 	require.NoError(t, err)
 	inner.Stderr = os.Stderr
-	process, err := child.Start(inner)
+	process, err := childprocess.Start(inner)
 	require.NoError(t, err)
 	line, err := bufio.NewReader(said).ReadString('\n')
 	require.NoError(t, err)
@@ -481,15 +481,15 @@ func TestUpWithAPortThatIsTakenMeanwhile(t *testing.T) {
 
 func await(t *testing.T, what string, ask func() error) {
 	t.Helper()
-	require.NoError(t, kube.Poll(t.Context(), timeouts.Patience, what, func(context.Context) error { return ask() }))
+	require.NoError(t, k8s.Poll(t.Context(), timeouts.Patience, what, func(context.Context) error { return ask() }))
 }
 
-func scale(t *testing.T, cluster *kube.Client, replicas int32) {
+func scale(t *testing.T, cluster *k8s.Client, replicas int32) {
 	t.Helper()
 	require.NoError(t, tryScale(t.Context(), cluster, replicas))
 }
 
-func tryScale(ctx context.Context, cluster *kube.Client, replicas int32) error {
+func tryScale(ctx context.Context, cluster *k8s.Client, replicas int32) error {
 	now, err := cluster.AppsV1().StatefulSets(namespace).GetScale(ctx, set, metav1.GetOptions{})
 	if err != nil {
 		return err

@@ -1,8 +1,8 @@
 // Command gen writes what the chart's values.yaml says in its comments into values.schema.json and into the table of
-// the chart's README, and the examples of pkg/vector into that package's README. With -check it writes nothing and fails
+// the chart's README, and the examples of client/vector into that package's README. With -check it writes nothing and fails
 // when one of them is out of date. It runs at the root of the repository.
 //
-// With -words it makes the file of frequent words of internal/wink, and nothing else: that downloads the whole package,
+// With -words it makes the file of frequent words of internal/wordvectors, and nothing else: that downloads the whole package,
 // and what comes out changes only with the package.
 package main
 
@@ -19,7 +19,7 @@ import (
 
 	"github.com/qdrant-shepherd/shepherd/internal/gen/examples"
 	"github.com/qdrant-shepherd/shepherd/internal/gen/schema"
-	"github.com/qdrant-shepherd/shepherd/internal/wink"
+	"github.com/qdrant-shepherd/shepherd/internal/wordvectors"
 )
 
 func main() {
@@ -31,7 +31,7 @@ func run(args []string, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	check := flags.Bool("check", false, "write nothing; exit 1 when a file is out of date")
 	chart := flags.String("chart", filepath.Join("charts", "qdrant"), "directory of the chart")
-	client := flags.String("client", filepath.Join("pkg", "vector"), "directory of the client library")
+	client := flags.String("client", filepath.Join("client", "vector"), "directory of the client library")
 	words := flags.String("words", "", "only make this `file` of frequent words, from 118 MB that are downloaded")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -105,7 +105,7 @@ func copyExamples(dir string, check bool) error {
 }
 
 func writeWords(path string) error {
-	content, err := wink.MakeFrequent(context.Background())
+	content, err := wordvectors.MakeFrequent(context.Background())
 	if err != nil {
 		return fmt.Errorf("making %s: %w", path, err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/qdrant-shepherd/shepherd/internal/child"
+	"github.com/qdrant-shepherd/shepherd/client/childprocess"
 )
 
 // compile builds the binary. Whatever makes one machine's build differ from another's is shut out: paths, the state of the working
@@ -29,7 +29,7 @@ func compile(ctx context.Context, module, version string, platform v1.Platform) 
 		"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off")
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
-	if err := child.Run(ctx, command); err != nil {
+	if err := childprocess.Run(ctx, command); err != nil {
 		return nil, fmt.Errorf("building shepherd for %s: %w\n%s", platform, err, said.String())
 	}
 	return os.ReadFile(output)

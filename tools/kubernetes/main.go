@@ -1,5 +1,5 @@
 // Command kubernetes is a Kubernetes control plane in one program: etcd, the API server, the controllers and the scheduler as their
-// projects build them, kwok, which plays the nodes, and a provisioner, which plays the storage. Package internal/localkube builds and
+// projects build them, kwok, which plays the nodes, and a provisioner, which plays the storage. Package internal/local/controlplane builds and
 // runs it. It is a module of its own because Kubernetes can be built only with the replace directives of its go.mod.
 //
 // Like busybox it is whatever it is called by: a link named kube-apiserver, or kube-apiserver as its first argument.

@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/qdrant-shepherd/shepherd/internal/localkube"
+	"github.com/qdrant-shepherd/shepherd/internal/local/controlplane"
 )
 
 func main() { os.Exit(run()) }
@@ -18,7 +18,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	directory, err := localkube.Assets(ctx, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	directory, err := controlplane.Assets(ctx, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

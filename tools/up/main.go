@@ -4,7 +4,7 @@
 //	up down                delete it
 //	up shepherd COMMAND…   shepherd's status, plan and so on, where servers are processes of this machine
 //
-// Its environment: UP (kind or local), QDRANT_BIN, PORT, UP_DIR, CLUSTER, KIND_NODE_IMAGE; see package internal/up.
+// Its environment: UP (kind or local), QDRANT_BIN, PORT, UP_DIR, CLUSTER, KIND_NODE_IMAGE; see package internal/local/up.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/qdrant-shepherd/shepherd/internal/up"
+	"github.com/qdrant-shepherd/shepherd/internal/local/up"
 )
 
 func main() {

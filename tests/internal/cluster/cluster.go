@@ -32,7 +32,7 @@ import (
 	kindexec "sigs.k8s.io/kind/pkg/exec"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -57,7 +57,7 @@ type Node struct {
 
 // Cluster is a running cluster and the client for it.
 type Cluster struct {
-	*kube.Client
+	*k8s.Client
 
 	Name       string // kind's name, empty for a cluster of another make
 	Kubeconfig string // a file of this cluster alone
@@ -166,7 +166,7 @@ func (c *Cluster) connect(ctx context.Context, _ Options) error {
 		return fmt.Errorf("E2E_KUBECONFIG: %w", err)
 	}
 	c.Kubeconfig, c.Kept = path, true
-	client, err := kube.New(path)
+	client, err := k8s.New(path)
 	if err != nil {
 		return fmt.Errorf("E2E_KUBECONFIG: %w", err)
 	}
@@ -186,7 +186,7 @@ func (c *Cluster) connect(ctx context.Context, _ Options) error {
 
 // prepare does what a new cluster and an existing one both need.
 func (c *Cluster) prepare(ctx context.Context, options Options) error {
-	client, err := kube.New(c.Kubeconfig)
+	client, err := k8s.New(c.Kubeconfig)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (c *Cluster) prepare(ctx context.Context, options Options) error {
 func (c *Cluster) reachable(ctx context.Context, workers []Node) error {
 	for _, worker := range workers {
 		address := net.JoinHostPort(worker.Address, "10250")
-		err := kube.Poll(ctx, timeouts.Request, "the kubelet at "+address, func(ctx context.Context) error {
+		err := k8s.Poll(ctx, timeouts.Request, "the kubelet at "+address, func(ctx context.Context) error {
 			connection, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", address)
 			if err != nil {
 				return err

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -45,7 +45,7 @@ func (c *Cluster) StartNode(ctx context.Context, node string) error {
 		return fmt.Errorf("starting node %s: %w", node, err)
 	}
 	// Shortly after a stop the node is still called ready; a heartbeat since the start tells that it really is back.
-	err := kube.Poll(ctx, timeouts.NodeReady, "a heartbeat of node "+node, func(ctx context.Context) error {
+	err := k8s.Poll(ctx, timeouts.NodeReady, "a heartbeat of node "+node, func(ctx context.Context) error {
 		lease, err := c.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, node, metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -83,7 +83,7 @@ func (i Inventory) all() []string {
 // AwaitNothingLeft waits until the cluster has nothing that it did not have before: what tests delete takes its time to go. The error names
 // what stays.
 func (c *Cluster) AwaitNothingLeft(ctx context.Context, before Inventory) error {
-	return kube.Poll(ctx, timeouts.NamespaceGone, "the suite to leave nothing behind", func(ctx context.Context) error {
+	return k8s.Poll(ctx, timeouts.NamespaceGone, "the suite to leave nothing behind", func(ctx context.Context) error {
 		now, err := c.Inventory(ctx)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 )
 
 func TestInventory(t *testing.T) {
@@ -27,7 +27,7 @@ func TestInventory(t *testing.T) {
 	}
 	inventory := func(t *testing.T, objects ...runtime.Object) Inventory {
 		t.Helper()
-		c := &Cluster{Client: &kube.Client{Interface: fake.NewClientset(objects...)}}
+		c := &Cluster{Client: &k8s.Client{Interface: fake.NewClientset(objects...)}}
 		found, err := c.Inventory(t.Context())
 		require.NoError(t, err)
 		return found

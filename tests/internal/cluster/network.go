@@ -15,7 +15,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -120,7 +120,7 @@ func (c *Cluster) probeNetworkPolicy(ctx context.Context) (enforces bool, err er
 		defer cancel()
 		err = errors.Join(err, c.DeleteNamespace(ctx, namespace))
 	}()
-	pod, stop, err := c.HoldPod(ctx, namespace, kube.PodOptions{Image: c.ProbeImage})
+	pod, stop, err := c.HoldPod(ctx, namespace, k8s.PodOptions{Image: c.ProbeImage})
 	if err != nil {
 		return false, err
 	}
@@ -136,7 +136,7 @@ func (c *Cluster) probeNetworkPolicy(ctx context.Context) (enforces bool, err er
 		}
 		return nil
 	}
-	if err := kube.Poll(ctx, timeouts.PodRunning, "a pod without any policy to reach "+target, connect); err != nil {
+	if err := k8s.Poll(ctx, timeouts.PodRunning, "a pod without any policy to reach "+target, connect); err != nil {
 		return false, err
 	}
 	deny := &networkingv1.NetworkPolicy{
@@ -148,7 +148,7 @@ func (c *Cluster) probeNetworkPolicy(ctx context.Context) (enforces bool, err er
 	}
 	// Three refusals in a row: one lost packet on a busy machine is none.
 	refusals := 0
-	err = kube.Poll(ctx, timeouts.PolicyInForce, "three refusals in a row", func(ctx context.Context) error {
+	err = k8s.Poll(ctx, timeouts.PolicyInForce, "three refusals in a row", func(ctx context.Context) error {
 		switch err := connect(ctx); {
 		case errors.Is(err, errRefused):
 			refusals++

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 )
 
 func TestSecretsAreRedacted(t *testing.T) {
@@ -27,7 +27,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "release", Namespace: "n"}, Type: helmReleases, Data: map[string][]byte{"release": []byte("a document")}},
 	)
 	out := &writer{dir: t.TempDir()}
-	require.NoError(t, out.learnSecrets(t.Context(), &cluster.Cluster{Client: &kube.Client{Interface: client}}, []string{"n"}))
+	require.NoError(t, out.learnSecrets(t.Context(), &cluster.Cluster{Client: &k8s.Client{Interface: client}}, []string{"n"}))
 
 	in64 := base64.StdEncoding.EncodeToString([]byte(key + "\n"))
 	require.NoError(t, out.write("a/log.txt", strings.Join([]string{"key=" + key, "and " + key + "-longer", in64, "yes, a document"}, "\n")))

@@ -20,7 +20,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 )
 
 // namespaced is what a release and its tests may leave in a namespace.
@@ -148,15 +148,15 @@ func (c *Collector) pods(ctx context.Context, out *writer, namespace string, dig
 	}
 	var text strings.Builder
 	for _, pod := range pods {
-		fmt.Fprintf(&text, "%s\n  node %s, address %s, created %s\n", kube.PodState(&pod), pod.Spec.NodeName, pod.Status.PodIP, pod.CreationTimestamp.UTC().Format(time.TimeOnly))
+		fmt.Fprintf(&text, "%s\n  node %s, address %s, created %s\n", k8s.PodState(&pod), pod.Spec.NodeName, pod.Status.PodIP, pod.CreationTimestamp.UTC().Format(time.TimeOnly))
 		for _, condition := range pod.Status.Conditions {
 			fmt.Fprintf(&text, "  %s=%s since %s %s\n", condition.Type, condition.Status, condition.LastTransitionTime.UTC().Format(time.TimeOnly), strings.TrimSpace(condition.Reason+" "+condition.Message))
 		}
 		for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 			fmt.Fprintf(&text, "  container %s: ready %t, restarts %d, now %s, before %s\n", status.Name, status.Ready, status.RestartCount, state(status.State), state(status.LastTerminationState))
 		}
-		if !kube.Ready(&pod) && pod.Status.Phase != corev1.PodSucceeded {
-			*digest = append(*digest, kube.PodState(&pod))
+		if !k8s.Ready(&pod) && pod.Status.Phase != corev1.PodSucceeded {
+			*digest = append(*digest, k8s.PodState(&pod))
 		}
 	}
 	if len(pods) == 0 {
@@ -233,7 +233,7 @@ func (c *Collector) peers(ctx context.Context, out *writer, namespace string, di
 	var errs []error
 	for _, pod := range pods {
 		if !slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
-			return status.Name == kube.Container && status.State.Running != nil
+			return status.Name == k8s.Container && status.State.Running != nil
 		}) {
 			*digest = append(*digest, pod.Name+": its Qdrant does not run")
 			continue

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/qdrant-shepherd/shepherd/internal/servers"
+	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
 )
 
@@ -24,15 +24,15 @@ const (
 
 // cluster starts three servers and makes a collection with the given number of
 // replicas.
-func cluster(t *testing.T, ctx context.Context, replicationFactor uint32) *servers.Cluster {
+func cluster(t *testing.T, ctx context.Context, replicationFactor uint32) *qdrantprocess.Cluster {
 	t.Helper()
 	return clusterOf(t, ctx, replicationFactor, 1)
 }
 
 // clusterOf is cluster with so many copies that must have a write before it is acknowledged.
-func clusterOf(t *testing.T, ctx context.Context, replicationFactor, writeConsistency uint32) *servers.Cluster {
+func clusterOf(t *testing.T, ctx context.Context, replicationFactor, writeConsistency uint32) *qdrantprocess.Cluster {
 	t.Helper()
-	c := servers.Start(t, 3, servers.Options{APIKey: apiKey})
+	c := qdrantprocess.Start(t, 3, qdrantprocess.Options{APIKey: apiKey})
 	client := connect(t, c.Servers[0])
 	defer func() { _ = client.Close() }()
 	require.NoError(t, client.CreateCollection(ctx, ledger.Collection(collection, shards, replicationFactor, writeConsistency)))
@@ -40,7 +40,7 @@ func clusterOf(t *testing.T, ctx context.Context, replicationFactor, writeConsis
 	return c
 }
 
-func keep(t *testing.T, ctx context.Context, c *servers.Cluster) *ledger.Ledger {
+func keep(t *testing.T, ctx context.Context, c *qdrantprocess.Cluster) *ledger.Ledger {
 	t.Helper()
 	l, err := ledger.Start(ctx, ledger.Config{
 		Targets: c.GRPC(), APIKey: apiKey, Collection: collection, PerTry: 2 * time.Second, Settle: 3 * time.Second,
@@ -50,7 +50,7 @@ func keep(t *testing.T, ctx context.Context, c *servers.Cluster) *ledger.Ledger 
 	return l
 }
 
-func peers(c ...*servers.Server) []ledger.Peer {
+func peers(c ...*qdrantprocess.Server) []ledger.Peer {
 	var all []ledger.Peer
 	for _, s := range c {
 		all = append(all, ledger.Peer{Name: s.Name, Client: s.REST()})
@@ -201,7 +201,7 @@ func TestAPeerThatIsCutOff(t *testing.T) {
 }
 
 // writeEverywhere writes to every shard until all of it is acknowledged: a replica that does not answer is Dead afterwards.
-func writeEverywhere(t *testing.T, ctx context.Context, through *servers.Server) {
+func writeEverywhere(t *testing.T, ctx context.Context, through *qdrantprocess.Server) {
 	t.Helper()
 	client := connect(t, through)
 	defer func() { _ = client.Close() }()
@@ -218,7 +218,7 @@ func writeEverywhere(t *testing.T, ctx context.Context, through *servers.Server)
 	}
 }
 
-func connect(t *testing.T, to *servers.Server) *qdrant.Client {
+func connect(t *testing.T, to *qdrantprocess.Server) *qdrant.Client {
 	t.Helper()
 	client, err := qdrant.NewClient(&qdrant.Config{
 		Host: "127.0.0.1", Port: to.GRPCPort(), Headers: map[string]string{"api-key": apiKey}, PoolSize: 1, SkipCompatibilityCheck: true,

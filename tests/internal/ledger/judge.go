@@ -7,14 +7,14 @@ import (
 	"slices"
 	"time"
 
-	rest "github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
 // Peer is a member of the cluster that Judge reads.
 type Peer struct {
 	// Name is what messages call it, such as the name of its pod.
 	Name   string
-	Client *rest.Client
+	Client *clusterapi.Client
 }
 
 // Judge stops the ledger and compares its record with every replica. The peers
@@ -55,8 +55,8 @@ func (l *Ledger) judgeOnce(ctx context.Context, writes []Write, peers []Peer) Ve
 	var replicas []ReplicaValues
 	var answers []PeerValues
 	var problems []string
-	known := map[rest.Replica]bool{} // what any peer believes to exist
-	read := map[rest.PeerID]bool{}
+	known := map[clusterapi.Replica]bool{} // what any peer believes to exist
+	read := map[clusterapi.PeerID]bool{}
 	for _, peer := range peers {
 		cluster, err := peer.Client.CollectionCluster(ctx, l.config.Collection)
 		if err != nil {
@@ -65,14 +65,14 @@ func (l *Ledger) judgeOnce(ctx context.Context, writes []Write, peers []Peer) Ve
 		}
 		read[cluster.PeerID] = true
 		for _, replica := range cluster.Replicas {
-			known[rest.Replica{Shard: replica.Shard, Peer: replica.Peer}] = true
+			known[clusterapi.Replica{Shard: replica.Shard, Peer: replica.Peer}] = true
 			if !replica.State.Readable() {
 				problems = append(problems, fmt.Sprintf("peer %s says that shard %d on peer %d is %s", peer.Name, replica.Shard, replica.Peer, replica.State))
 			}
 			if !replica.Local || !replica.State.Readable() {
 				continue
 			}
-			values, err := l.scroll(ctx, func(ctx context.Context, request rest.ScrollRequest) (rest.Page, error) {
+			values, err := l.scroll(ctx, func(ctx context.Context, request clusterapi.ScrollRequest) (clusterapi.Page, error) {
 				return peer.Client.ScrollReplica(ctx, l.config.Collection, replica.Shard, request)
 			})
 			if err != nil {
@@ -81,7 +81,7 @@ func (l *Ledger) judgeOnce(ctx context.Context, writes []Write, peers []Peer) Ve
 			}
 			replicas = append(replicas, ReplicaValues{Peer: peer.Name, Shard: uint32(replica.Shard), Values: values})
 		}
-		values, err := l.scroll(ctx, func(ctx context.Context, request rest.ScrollRequest) (rest.Page, error) {
+		values, err := l.scroll(ctx, func(ctx context.Context, request clusterapi.ScrollRequest) (clusterapi.Page, error) {
 			return peer.Client.Scroll(ctx, l.config.Collection, request)
 		})
 		if err != nil {
@@ -102,11 +102,11 @@ func (l *Ledger) judgeOnce(ctx context.Context, writes []Write, peers []Peer) Ve
 }
 
 // scroll reads all ids of the ledger, page by page.
-func (l *Ledger) scroll(ctx context.Context, page func(context.Context, rest.ScrollRequest) (rest.Page, error)) (map[uint64]Value, error) {
+func (l *Ledger) scroll(ctx context.Context, page func(context.Context, clusterapi.ScrollRequest) (clusterapi.Page, error)) (map[uint64]Value, error) {
 	values := map[uint64]Value{}
-	next := &rest.PointID{Num: firstID}
+	next := &clusterapi.PointID{Num: firstID}
 	for next != nil {
-		got, err := page(ctx, rest.ScrollRequest{Offset: next, Limit: 1000, WithPayload: true, WithVector: true})
+		got, err := page(ctx, clusterapi.ScrollRequest{Offset: next, Limit: 1000, WithPayload: true, WithVector: true})
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func (l *Ledger) scroll(ctx context.Context, page func(context.Context, rest.Scr
 	return values, nil
 }
 
-func (l *Ledger) valueOf(point rest.Point) (Value, error) {
+func (l *Ledger) valueOf(point clusterapi.Point) (Value, error) {
 	var seq uint64
 	var vector []float32
 	if raw, present := point.Payload[sequenceField]; present {

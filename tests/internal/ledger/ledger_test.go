@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	rest "github.com/qdrant-shepherd/shepherd/internal/qdrant"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
 // store is a collection of one shard with a replica on each of its fake peers.
@@ -93,7 +93,7 @@ func (s *store) start(t *testing.T, n int) (targets []string, peers []Peer) {
 
 		api := httptest.NewServer(s.api(number, n))
 		t.Cleanup(api.Close)
-		peers = append(peers, Peer{Name: string(rune('a' + number)), Client: rest.New(api.URL, "")})
+		peers = append(peers, Peer{Name: string(rune('a' + number)), Client: clusterapi.New(api.URL, "")})
 	}
 	return targets, peers
 }

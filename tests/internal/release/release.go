@@ -22,13 +22,13 @@ import (
 	"time"
 
 	"github.com/gruntwork-io/terratest/modules/helm"
-	"github.com/gruntwork-io/terratest/modules/k8s"
+	terratest "github.com/gruntwork-io/terratest/modules/k8s"
 	"github.com/gruntwork-io/terratest/modules/logger"
 	"github.com/gruntwork-io/terratest/modules/shell"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/kube"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -144,7 +144,7 @@ func (r *Release) Fullname() string {
 }
 
 // Selector is the label selector of the release's Qdrant pods.
-func (r *Release) Selector() string { return kube.Selector(r.Name) }
+func (r *Release) Selector() string { return k8s.Selector(r.Name) }
 
 // Install installs the chart (a path from the root of the repository, an archive, or oci://…) and fails the test if that fails.
 func (r *Release) Install(t testing.TB, chart string, values Values) {
@@ -298,7 +298,7 @@ func (r *Release) timed(t testing.TB, what string, run func(ctx context.Context)
 }
 
 func (r *Release) options() *helm.Options {
-	kubectl := k8s.NewKubectlOptions("", r.cluster.Kubeconfig, r.Namespace)
+	kubectl := terratest.NewKubectlOptions("", r.cluster.Kubeconfig, r.Namespace)
 	kubectl.Logger = logger.Discard
 	return &helm.Options{
 		KubectlOptions: kubectl,

@@ -1,0 +1,62 @@
+package qdrantprocess_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
+)
+
+func TestThreeServersFormACluster(t *testing.T) {
+	t.Parallel()
+	cluster := qdrantprocess.Start(t, 3, qdrantprocess.Options{APIKey: "sesame"})
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+
+	view, err := cluster.Servers[2].REST().Cluster(ctx)
+	require.NoError(t, err)
+	assert.Len(t, view.Peers, 3)
+
+	second := cluster.Servers[1]
+	require.NoError(t, second.Stop(), "a stop that is asked for is graceful")
+	assert.False(t, second.Running())
+	require.NoError(t, second.Start(ctx))
+	require.NoError(t, cluster.AwaitReady(ctx))
+
+	second.Kill()
+	assert.False(t, second.Running())
+	require.ErrorContains(t, cluster.Servers[0].LoseVolume(), "it is running")
+	require.NoError(t, second.LoseVolume())
+	assert.NoDirExists(t, second.Storage())
+	require.NoError(t, second.Start(ctx), "a peer that held no shards may come back under its old address")
+	require.NoError(t, cluster.AwaitReady(ctx))
+}
+
+func TestASingleServer(t *testing.T) {
+	t.Parallel()
+	cluster := qdrantprocess.Start(t, 1, qdrantprocess.Options{Single: true, Env: []string{"QDRANT__STORAGE__HNSW_INDEX__M=48"}})
+
+	view, err := cluster.Servers[0].REST().Cluster(t.Context())
+
+	require.NoError(t, err)
+	assert.False(t, view.Enabled)
+}
+
+func TestAServerThatCannotStartSaysWhy(t *testing.T) {
+	if os.Getenv("QDRANT_BIN") == "" {
+		t.Skip("SKIP: QDRANT_BIN is not set; set it to the path of a Qdrant server binary")
+	}
+	cluster := qdrantprocess.Start(t, 1, qdrantprocess.Options{Single: true})
+	server := cluster.Servers[0]
+	require.NoError(t, server.Stop())
+	require.NoError(t, server.LoseVolume())
+	require.NoError(t, os.WriteFile(filepath.Join(server.Directory, "storage"), nil, 0o600))
+
+	require.ErrorContains(t, server.Start(t.Context()), "starting q-0: it ended at once")
+}

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package bench
-
-import "time"
-
-func ownCPU() time.Duration { return 0 }
-func allowFiles() uint64    { return 0 }
