@@ -1,6 +1,7 @@
 package qdranttest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http/httptest"
@@ -33,14 +34,15 @@ type Options struct {
 	NoHealing bool
 }
 
-// Cluster is a set of servers. Its methods may be called from any goroutine. What names a server that there is none of, or a shard,
-// fails the test and changes nothing.
+// Cluster is a set of servers. Its methods may be called from any goroutine. A method that names a server or a shard that does not exist
+// changes nothing; it fails the test of Start, and makes Close of a cluster from New return an error.
 type Cluster struct {
-	t       testing.TB
+	t       reporter
 	options Options
 	closed  chan struct{}
 
 	mu       sync.Mutex
+	ended    bool
 	servers  []*Server
 	group    *consensus // of the first cluster that was founded; others are reached by their servers alone
 	nextID   uint64
@@ -70,8 +72,41 @@ type Request struct {
 	Status int // of the answer; 0 when the connection was cut
 }
 
-// Start runs n servers that form one cluster, each with an id of its own: 1001 for the first that ever started, then 1002 and so on.
+// reporter is told of calls that make no sense: the test that a cluster belongs to, or the errors that Close returns.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+}
+
+// Start runs n servers that form one cluster until the test ends. Each has an ID of its own: 1001 for the first, then 1002 and so on.
 func Start(t testing.TB, n int, options Options) *Cluster {
+	t.Helper()
+	c := newCluster(t, n, options)
+	t.Cleanup(c.close)
+	return c
+}
+
+// New runs n servers as Start does, for programs that are not a test. Close ends them.
+func New(n int, options Options) (*Cluster, error) {
+	errs := &misuses{}
+	c := newCluster(errs, n, options)
+	if err := errs.joined(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close ends the servers of a cluster from New. It returns the calls that named a server or a shard that did not exist.
+func (c *Cluster) Close() error {
+	c.close()
+	if errs, fromNew := c.t.(*misuses); fromNew {
+		return errs.joined()
+	}
+	return nil
+}
+
+func newCluster(t reporter, n int, options Options) *Cluster {
 	t.Helper()
 	if options.Version == "" {
 		options.Version = DefaultVersion
@@ -84,14 +119,40 @@ func Start(t testing.TB, n int, options Options) *Cluster {
 	}
 	options.TransferSteps = max(1, options.TransferSteps)
 	c := &Cluster{t: t, options: options, closed: make(chan struct{}), nextID: 1001, stepped: time.Now()}
-	t.Cleanup(c.close)
 	for range n {
 		c.Add()
 	}
 	return c
 }
 
+// misuses collects errors.
+type misuses struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (m *misuses) Helper() {}
+
+func (m *misuses) Errorf(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.errs = append(m.errs, fmt.Errorf(format, args...))
+}
+
+func (m *misuses) joined() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return errors.Join(m.errs...)
+}
+
 func (c *Cluster) close() {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.ended = true
+	c.mu.Unlock()
 	close(c.closed) // requests that hang end, so that closing the listeners has nothing to wait for
 	var listeners []*httptest.Server
 	var wires []*wire

@@ -324,3 +324,19 @@ func TestStepsThatTimeTakes(t *testing.T) {
 		require.ErrorContains(t, err, "connection refused")
 	})
 }
+
+func TestAClusterWithoutATest(t *testing.T) {
+	t.Parallel()
+	cluster, err := qdranttest.New(2, qdranttest.Options{})
+	require.NoError(t, err)
+	client := clusterapi.New(cluster.Server(0).URL(), "")
+	require.NoError(t, client.Ready(t.Context()))
+	assert.Len(t, cluster.Members(), 2)
+	assert.Nil(t, cluster.Server(7))
+	cluster.SetPoints("words", 0, 1, 1)
+	err = cluster.Close()
+	require.ErrorContains(t, err, "there is no server 7")
+	require.ErrorContains(t, err, "setting the points of words/0: no such shard")
+	require.Error(t, client.Ready(t.Context()), "its servers have ended")
+	require.Error(t, cluster.Close(), "a second Close returns the same")
+}

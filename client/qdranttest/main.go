@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Main runs n servers for all tests of a package, for its TestMain. setup is given the cluster before the tests, and what it returns, unless
-// it is nil, is called after them. The result is for os.Exit:
+// Main runs n servers for all tests of a package, for its TestMain. It calls setup with the cluster before the tests, and the function that
+// setup returns, unless that is nil, after them. The result is for os.Exit:
 //
 //	func TestMain(m *testing.M) {
 //		os.Exit(qdranttest.Main(m, 1, qdranttest.Options{}, func(c *qdranttest.Cluster) (teardown func()) {
@@ -16,43 +16,21 @@ import (
 //		}))
 //	}
 //
-// Misuse of the cluster, which fails a test where there is one, makes the result 1.
+// The result is 1 if the tests pass and Close returns an error.
 func Main(m *testing.M, n int, options Options, setup func(*Cluster) (teardown func())) (code int) {
-	all := &whole{}
+	cluster, err := New(n, options)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	defer func() {
-		all.end()
-		if all.failed {
+		if err := cluster.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			code = max(1, code)
 		}
 	}()
-	if teardown := setup(Start(all, n, options)); teardown != nil {
+	if teardown := setup(cluster); teardown != nil {
 		defer teardown()
 	}
 	return m.Run()
-}
-
-// whole stands for the test that a cluster belongs to where it belongs to all of them.
-type whole struct {
-	testing.TB // of which a cluster uses only what is below
-	cleanups   []func()
-	failed     bool
-}
-
-func (w *whole) Helper()          {}
-func (w *whole) Cleanup(f func()) { w.cleanups = append(w.cleanups, f) }
-
-func (w *whole) Errorf(format string, args ...any) {
-	w.failed = true
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-}
-
-func (w *whole) Fatalf(format string, args ...any) {
-	w.Errorf(format, args...)
-	panic(fmt.Sprintf(format, args...))
-}
-
-func (w *whole) end() {
-	for i := len(w.cleanups) - 1; i >= 0; i-- {
-		w.cleanups[i]()
-	}
 }

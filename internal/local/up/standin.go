@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/client/qdranttest"
@@ -18,24 +17,20 @@ import (
 
 // standIn is client/qdranttest on the ports of the pods: REST by its handler, gRPC by copying bytes, for it has ports of its own.
 type standIn struct {
-	testing.TB // which the cluster belongs to instead of a test; it uses only what is below
-
 	log       *slog.Logger
-	cleanups  []func()
+	cluster   *qdranttest.Cluster
 	listeners []io.Closer
 	copying   sync.WaitGroup
 }
 
-func (*standIn) Helper()                             {}
-func (s *standIn) Cleanup(f func())                  { s.cleanups = append(s.cleanups, f) }
-func (s *standIn) Errorf(format string, args ...any) { s.log.Error(fmt.Sprintf(format, args...)) }
-func (*standIn) Fatalf(format string, args ...any)   { panic(fmt.Sprintf(format, args...)) }
-
 func startStandIn(ctx context.Context, at ports, key string, log *slog.Logger) (*standIn, error) {
-	s := &standIn{log: log}
-	cluster := qdranttest.Start(s, replicas, qdranttest.Options{
+	cluster, err := qdranttest.New(replicas, qdranttest.Options{
 		APIKey: key, Name: statefulSet, Domain: statefulSet + "-headless", StepEvery: time.Second, ForgetCalls: true,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the stand-in: %w", err)
+	}
+	s := &standIn{log: log, cluster: cluster}
 	for _, server := range cluster.Servers() {
 		err := s.serveREST(ctx, loopback(at.rest(server.Ordinal())), server)
 		if err == nil {
@@ -111,7 +106,7 @@ func (s *standIn) stop() {
 		_ = listener.Close()
 	}
 	s.copying.Wait()
-	for i := len(s.cleanups) - 1; i >= 0; i-- {
-		s.cleanups[i]()
+	if err := s.cluster.Close(); err != nil {
+		s.log.Error("closing the stand-in", "error", err.Error())
 	}
 }
