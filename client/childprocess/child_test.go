@@ -11,6 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,7 +48,7 @@ func beParent(end string) error {
 	for _, script := range []string{"exec sleep 600", "trap '' TERM; sleep 600 & wait"} {
 		command := exec.Command("/bin/sh", "-c", script)
 		command.ExtraFiles = []*os.File{held}
-		if _, err := Start(command); err != nil {
+		if _, err := Start(command, Files{}); err != nil {
 			return err
 		}
 	}
@@ -98,7 +102,7 @@ func TestAProcessThatHasEndedIsNotKilledAgain(t *testing.T) {
 	t.Parallel()
 	command := exec.Command("/bin/sh", "-c", "sleep 600 & exit 3")
 	ended := holders(t, command)
-	p, err := Start(command)
+	p, err := Start(command, Files{})
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Wait(), "exit status 3")
 	assert.True(t, p.guard.shell.ProcessState.Exited(), "the guard has gone")
@@ -110,8 +114,50 @@ func TestAProcessThatHasEndedIsNotKilledAgain(t *testing.T) {
 
 func TestACommandThatCannotStartLeavesNoGuard(t *testing.T) {
 	t.Parallel()
-	_, err := Start(exec.Command("/no/such/program"))
+	_, err := Start(exec.Command("/no/such/program"), Files{})
 	require.ErrorContains(t, err, "/no/such/program")
+}
+
+func TestFilesOfAProcess(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	files := Files{Log: filepath.Join(directory, "log"), PID: filepath.Join(directory, "pid")}
+	for i := range 2 {
+		p, err := Start(exec.Command("/bin/sh", "-c", "echo out; echo err >&2; exec sleep 600"), files)
+		require.NoError(t, err)
+		pid, err := os.ReadFile(files.PID)
+		require.NoError(t, err)
+		assert.Equal(t, strconv.Itoa(p.Process.Pid), string(pid))
+		assert.True(t, p.Running())
+		require.Eventually(t, func() bool {
+			log, err := os.ReadFile(files.Log)
+			return err == nil && strings.Count(string(log), "out\nerr\n") == i+1
+		}, deadline, 5*time.Millisecond)
+		require.NoError(t, p.Stop(deadline))
+		assert.False(t, p.Running())
+		assert.NoFileExists(t, files.PID)
+	}
+	log, err := os.ReadFile(files.Log)
+	require.NoError(t, err)
+	assert.Equal(t, "out\nerr\nout\nerr\n", string(log), "a second process appends")
+	_, err = Start(exec.Command("/bin/sh"), Files{Log: filepath.Join(directory, "none", "log")})
+	require.ErrorContains(t, err, "none/log")
+	_, err = Start(exec.Command("/bin/sh", "-c", "exec sleep 600"), Files{PID: filepath.Join(directory, "none", "pid")})
+	require.ErrorContains(t, err, "none/pid")
+}
+
+func TestAProcessThatIgnoresSIGTERMIsKilled(t *testing.T) {
+	t.Parallel()
+	command := exec.Command("/bin/sh", "-c", "trap '' TERM; echo begun; while :; do sleep 1; done")
+	ready := make(chan struct{})
+	command.Stdout = &onWrite{sync.OnceFunc(func() { close(ready) })}
+	command.WaitDelay = time.Millisecond // its sleep keeps the output open
+	p, err := Start(command, Files{})
+	require.NoError(t, err)
+	<-ready
+	require.ErrorContains(t, p.Stop(time.Millisecond), "/bin/sh was killed: it was running 1ms after SIGTERM")
+	require.ErrorContains(t, p.Wait(), "signal: killed")
+	_ = killGroup(command.Process)
 }
 
 func TestACancelledCommandEndsWithItsWorkers(t *testing.T) {

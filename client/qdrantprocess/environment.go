@@ -1,5 +1,3 @@
-// Package qdrantprocess has what everybody needs who runs a Qdrant server as a plain process on the loopback interface: the tests'
-// clusters (package servers) and the benchmark.
 package qdrantprocess
 
 import (
@@ -13,8 +11,8 @@ import (
 	"strings"
 )
 
-// Environment are the variables of a server that keeps all it has below a directory, listens on the loopback interface only, and sends no
-// telemetry. Nothing is taken over from the caller's environment but PATH.
+// Environment returns the variables of a server that keeps its data in a directory, listens on the loopback interface only, and sends no
+// telemetry. Of the caller's environment it has only PATH.
 func Environment(directory string, httpPort, grpcPort int) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -23,22 +21,20 @@ func Environment(directory string, httpPort, grpcPort int) []string {
 		"QDRANT__SERVICE__HTTP_PORT=" + strconv.Itoa(httpPort),
 		"QDRANT__SERVICE__GRPC_PORT=" + strconv.Itoa(grpcPort),
 		"QDRANT__SERVICE__ENABLE_STATIC_CONTENT=false",
-		"QDRANT__STORAGE__STORAGE_PATH=" + Storage(directory),
+		"QDRANT__STORAGE__STORAGE_PATH=" + storage(directory),
 		"QDRANT__STORAGE__SNAPSHOTS_PATH=" + filepath.Join(directory, "snapshots"),
 		"QDRANT__TELEMETRY_DISABLED=true",
 		"QDRANT_INIT_FILE_PATH=" + filepath.Join(directory, ".initialized"),
 	}
 }
 
-// Storage is where such a server keeps its data.
-func Storage(directory string) string { return filepath.Join(directory, "storage") }
+func storage(directory string) string { return filepath.Join(directory, "storage") }
 
-// Log is the file for what such a server prints.
-func Log(directory string) string { return filepath.Join(directory, "qdrant.log") }
+func logFile(directory string) string { return filepath.Join(directory, "qdrant.log") }
 
-// LogTail returns the last lines of Log, or why it can't be read.
-func LogTail(directory string, lines int) string {
-	log, err := os.ReadFile(Log(directory))
+// logTail returns the last lines of the log of a server, or why it can't be read.
+func logTail(directory string, lines int) string {
+	log, err := os.ReadFile(logFile(directory))
 	if err != nil {
 		return err.Error()
 	}
@@ -46,7 +42,7 @@ func LogTail(directory string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// FreePorts finds ports that nobody uses, all at once so that they differ.
+// FreePorts returns n different TCP ports of the loopback interface that nobody uses.
 func FreePorts(ctx context.Context, n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range n {

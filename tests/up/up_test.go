@@ -400,7 +400,7 @@ func TestUpThatIsKilledHalfWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	half := w.command(t.Context())
-	process, err := childprocess.Start(half)
+	process, err := childprocess.Start(half, childprocess.Files{})
 	require.NoError(t, err)
 	require.NoError(t, w.awaitSupervisor(t.Context()))
 	w.fails(t, "another make up or make down is at work in "+w.directory)
@@ -423,7 +423,7 @@ func TestATestRunThatIsKilled(t *testing.T) {
 	said, err := inner.StdoutPipe()
 	require.NoError(t, err)
 	inner.Stderr = os.Stderr
-	process, err := childprocess.Start(inner)
+	process, err := childprocess.Start(inner, childprocess.Files{})
 	require.NoError(t, err)
 	line, err := bufio.NewReader(said).ReadString('\n')
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ func TestSmoke(t *testing.T) {
 	server := cluster.Servers[0]
 	keyFile := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte("sesame\n"), 0o600))
-	args := []string{"-target", server.GRPC(), "-rest", server.REST().URL(), "-n", "2000", "-timeout", patience}
+	args := []string{"-target", server.GRPC(), "-rest", server.URL(), "-n", "2000", "-timeout", patience}
 
 	for range 2 { // the second time it replaces what the first has left
 		var out, errors strings.Builder

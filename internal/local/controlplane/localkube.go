@@ -109,7 +109,7 @@ func (c *ControlPlane) Stop() {
 		return
 	}
 	for i := len(c.processes) - 1; i >= 0; i-- {
-		c.processes[i].stop()
+		_ = c.processes[i].Stop(stopTime) // its log says what it did
 	}
 	c.processes = nil
 	if c.lock != nil {

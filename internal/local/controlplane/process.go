@@ -22,35 +22,24 @@ const stopTime = 10 * time.Second
 
 // process is one program of a control plane.
 type process struct {
-	name      string
-	directory string
-	command   *childprocess.Process
-	exited    chan struct{} // closed when it has ended
+	*childprocess.Process
+
+	name, log string
 }
 
-// startProcess starts a program that ends with this one at the latest, and leaves a pid file, by which a later run waits for its end.
+// startProcess starts a program that ends with this one at the latest. By its pid file a later run finds it and waits for its end.
 func startProcess(ctx context.Context, directory, name, program string, arguments ...string) (*process, error) {
-	log, err := os.Create(filepath.Join(directory, name+".log"))
-	if err != nil {
+	p := &process{name: name, log: filepath.Join(directory, name+".log")}
+	if err := os.RemoveAll(p.log); err != nil { // of an earlier run
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	defer func() { _ = log.Close() }() // the process has its own
-	p := &process{name: name, directory: directory, exited: make(chan struct{})}
 	// It ends by stop and not with a context: the API server must go before etcd does.
 	command := exec.CommandContext(context.WithoutCancel(ctx), program, arguments...)
 	command.Dir = directory
-	command.Stdout, command.Stderr = log, log
 	// GOGC: a control plane that lives for minutes has better to do than to collect garbage. It takes a gigabyte more.
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + directory, "GOGC=300"}
-	if p.command, err = childprocess.Start(command); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
-	}
-	go func() {
-		_ = p.command.Wait() // how it ended is in its log
-		close(p.exited)
-	}()
-	if err := writePID(directory, name, command.Process.Pid); err != nil {
-		p.stop()
+	var err error
+	if p.Process, err = childprocess.Start(command, childprocess.Files{Log: p.log, PID: pidFile(directory, name)}); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	return p, nil
@@ -58,12 +47,10 @@ func startProcess(ctx context.Context, directory, name, program string, argument
 
 // gone says why the process has ended, nil while it runs.
 func (p *process) gone() error {
-	select {
-	case <-p.exited:
-	default:
+	if p.Running() {
 		return nil
 	}
-	said, err := os.ReadFile(filepath.Join(p.directory, p.name+".log"))
+	said, err := os.ReadFile(p.log)
 	if err != nil {
 		return fmt.Errorf("%s has ended: %w", p.name, err)
 	}
@@ -72,28 +59,12 @@ func (p *process) gone() error {
 	case strings.Contains(text, "address already in use"):
 		return fmt.Errorf("%s has ended: somebody took its port in the meantime; run the same again", p.name)
 	case strings.Contains(text, "no space left on device"):
-		return fmt.Errorf("%s has ended: no space left in %s", p.name, p.directory)
+		return fmt.Errorf("%s has ended: no space left in %s", p.name, filepath.Dir(p.log))
 	}
 	return fmt.Errorf("%s has ended: %s", p.name, lastLines(text, 5))
 }
 
-// stop ends the process, by SIGKILL if it does not end by SIGTERM, and removes its pid file.
-func (p *process) stop() {
-	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
-	select {
-	case <-p.exited:
-	case <-time.After(stopTime):
-		_ = p.command.Process.Kill()
-		<-p.exited
-	}
-	_ = os.Remove(pidFile(p.directory, p.name))
-}
-
 func pidFile(directory, name string) string { return filepath.Join(directory, name+".pid") }
-
-func writePID(directory, name string, pid int) error {
-	return os.WriteFile(pidFile(directory, name), []byte(strconv.Itoa(pid)), 0o644)
-}
 
 // EndLeft ends the processes that an earlier run left behind in a directory, and says which. It goes by their pid files, and only
 // ends a process whose command line names the directory: a pid may belong to somebody else by now.

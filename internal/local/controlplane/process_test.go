@@ -18,7 +18,7 @@ func sleeper(t *testing.T, directory string) *process {
 	t.Helper()
 	p, err := startProcess(t.Context(), directory, "sleeper", "/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done", filepath.Join(directory, "data"))
 	require.NoError(t, err)
-	t.Cleanup(p.stop)
+	t.Cleanup(func() { _ = p.Stop(stopTime) })
 	return p
 }
 
@@ -32,7 +32,7 @@ func TestAProcessOfAKilledRunIsEnded(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"sleeper"}, ended)
 	select {
-	case <-p.exited:
+	case <-p.Exited():
 	case <-time.After(stopTime):
 		t.Fatal("it still runs")
 	}
@@ -47,8 +47,9 @@ func TestAForeignProcessIsLeftAlone(t *testing.T) {
 	require.NoError(t, foreign.Start())
 	gone := make(chan struct{})
 	go func() { _ = foreign.Wait(); close(gone) }()
-	require.NoError(t, writePID(directory, "etcd", foreign.Process.Pid))
-	require.NoError(t, writePID(directory, "kwok", 1<<22+1), "nobody's")
+	for name, pid := range map[string]int{"etcd": foreign.Process.Pid, "kwok": 1<<22 + 1} { // the second is nobody's
+		require.NoError(t, os.WriteFile(pidFile(directory, name), []byte(strconv.Itoa(pid)), 0o644))
+	}
 	require.NoError(t, os.WriteFile(pidFile(directory, "half"), []byte("12"), 0o644), "half written")
 	require.NoError(t, os.WriteFile(pidFile(directory, "empty"), nil, 0o644))
 
@@ -76,11 +77,11 @@ func TestAProcessThatEndsSaysWhy(t *testing.T) {
 		directory := t.TempDir()
 		p, err := startProcess(t.Context(), directory, "etcd", "/bin/sh", "-c", fmt.Sprintf("printf '%%s' %s", strconv.Quote(said)))
 		require.NoError(t, err)
-		<-p.exited
+		<-p.Exited()
 		gone := p.gone()
 		require.ErrorContains(t, gone, want)
 		assert.NotContains(t, gone.Error(), "\n", "it is one line")
-		p.stop()
+		_ = p.Stop(stopTime)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestARunAfterAKilledOne(t *testing.T) {
 	killed.Env = append(os.Environ(), runVariable+"="+directory)
 	said, err := killed.StdoutPipe()
 	require.NoError(t, err)
-	process, err := childprocess.Start(killed)
+	process, err := childprocess.Start(killed, childprocess.Files{})
 	require.NoError(t, err)
 	line, err := bufio.NewReader(said).ReadString('\n')
 	require.NoError(t, err)

@@ -121,7 +121,7 @@ func (k *kind) reach(ctx context.Context) (addresses, error) {
 	if err != nil {
 		return addresses{}, err
 	}
-	process, err := childprocess.Start(forward)
+	process, err := childprocess.Start(forward, childprocess.Files{})
 	if err != nil {
 		return addresses{}, fmt.Errorf("forwarding ports: %w", err)
 	}

@@ -120,13 +120,18 @@ func (k *kubelet) forget(uid types.UID) {
 	}
 }
 
-// openLog is a file of a pod's directory for what one of its containers says.
-func (k *kubelet) openLog(pod, container string) (*os.File, error) {
+// logFile returns the path of the log of a pod's container, in a directory that exists.
+func (k *kubelet) logFile(pod, container string) (string, error) {
 	directory := k.settings.path(podsDirectory, pod)
-	if err := os.MkdirAll(directory, 0o755); err != nil {
+	return filepath.Join(directory, container+".log"), os.MkdirAll(directory, 0o755)
+}
+
+func (k *kubelet) openLog(pod, container string) (*os.File, error) {
+	path, err := k.logFile(pod, container)
+	if err != nil {
 		return nil, err
 	}
-	return os.OpenFile(filepath.Join(directory, container+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
 // again runs something until the context ends, with longer and longer pauses, as a kubelet does with a container that ends.

@@ -60,54 +60,37 @@ func (p *pod) runServer(ctx context.Context, arguments []string) (code int, err 
 	if err != nil {
 		return 0, err
 	}
-	log, err := p.openLog(p.object.Name, "qdrant")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = log.Close() }()
 	// It is told to stop below, in peace. The path in its arguments tells whose it is, should this program be killed.
 	command := exec.CommandContext(context.WithoutCancel(ctx), p.state.Server, append([]string{"--config-path", config}, arguments...)...)
 	command.Dir = p.path()
 	command.Env = env
-	command.Stdout, command.Stderr = log, log
-	process, err := childprocess.Start(command)
+	log, err := p.logFile(p.object.Name, "qdrant")
+	if err != nil {
+		return 0, err
+	}
+	process, err := childprocess.Start(command, childprocess.Files{
+		Log: log, PID: p.settings.path(podsDirectory, p.object.Name+".pid"),
+	})
 	if err != nil {
 		return 0, fmt.Errorf("starting the server: %w", err)
 	}
-	pid := p.settings.path(podsDirectory, p.object.Name+".pid")
-	if err := os.WriteFile(pid, []byte(strconv.Itoa(command.Process.Pid)), 0o644); err != nil {
-		_ = command.Process.Kill()
-		_ = process.Wait()
-		return 0, fmt.Errorf("starting the server: %w", err)
-	}
-	defer func() { _ = os.Remove(pid) }()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = process.Wait() // its code is read below
-	}()
 	select {
-	case <-ended:
+	case <-process.Exited():
 	case <-ctx.Done():
-		p.stopServer(command.Process, ended)
+		if err := process.Stop(p.patience()); err != nil {
+			p.log.Warn("the server did not stop by itself", "pod", p.object.Name, "error", err.Error())
+		}
 	}
 	return exitCode(command.ProcessState), nil
 }
 
-// stopServer is SIGTERM, and SIGKILL if that does not help.
-func (p *pod) stopServer(process *os.Process, ended <-chan struct{}) {
-	_ = process.Signal(syscall.SIGTERM) // it may have ended
-	patience := hurry
+// patience is how long a server may take to stop.
+func (p *pod) patience() time.Duration {
 	select {
 	case <-p.deleted:
-		patience = stopTime
+		return stopTime
 	default:
-	}
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		_ = process.Kill()
-		<-ended
+		return hurry
 	}
 }
 

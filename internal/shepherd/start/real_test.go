@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/client/childprocess"
+	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
 	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 	"github.com/qdrant-shepherd/shepherd/internal/shepherd/kube"
 	"github.com/qdrant-shepherd/shepherd/internal/shepherd/start"
@@ -39,8 +40,7 @@ type realPod struct {
 	dir             string
 	http, grpc, p2p int
 	options         start.Options
-	command         *exec.Cmd
-	exited          chan struct{}
+	server          *childprocess.Process
 	log             *lockedBuffer // of start and watch
 	probe, scrape   string        // where watch listens
 	end             func()        // of watch
@@ -132,29 +132,12 @@ func (c *realCluster) up(ctx context.Context, p *realPod) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(p.dir, "qdrant.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
+	command := exec.Command(c.binary, strings.Fields(string(text))...)
+	command.Dir = p.dir
+	command.Env = append(qdrantprocess.Environment(p.dir, p.http, p.grpc), "QDRANT__CLUSTER__ENABLED=true", "QDRANT__CLUSTER__P2P__PORT="+strconv.Itoa(p.p2p))
+	if p.server, err = childprocess.Start(command, childprocess.Files{Log: filepath.Join(p.dir, "qdrant.log")}); err != nil {
 		return err
 	}
-	p.command = exec.Command(c.binary, strings.Fields(string(text))...)
-	p.command.Dir = p.dir
-	p.command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "QDRANT__TELEMETRY_DISABLED=true", "QDRANT__SERVICE__ENABLE_STATIC_CONTENT=false",
-		"QDRANT__SERVICE__HOST=127.0.0.1", "QDRANT__SERVICE__HTTP_PORT=" + strconv.Itoa(p.http), "QDRANT__SERVICE__GRPC_PORT=" + strconv.Itoa(p.grpc),
-		"QDRANT__CLUSTER__ENABLED=true", "QDRANT__CLUSTER__P2P__PORT=" + strconv.Itoa(p.p2p), "QDRANT__STORAGE__STORAGE_PATH=" + p.storage(),
-		"QDRANT__STORAGE__SNAPSHOTS_PATH=" + filepath.Join(p.dir, "snapshots"), "QDRANT_INIT_FILE_PATH=" + filepath.Join(p.dir, ".init"),
-	}
-	p.command.Stdout, p.command.Stderr = log, log
-	process, err := childprocess.Start(p.command)
-	if err != nil {
-		return err
-	}
-	p.exited = make(chan struct{})
-	go func(exited chan struct{}) {
-		_ = process.Wait()
-		_ = log.Close()
-		close(exited)
-	}(p.exited)
 	p.watch(c.api)
 	return nil
 }
@@ -209,24 +192,13 @@ func get(ctx context.Context, address, path string) (int, string, error) {
 	return response.StatusCode, string(body), err
 }
 
-func (p *realPod) running() bool {
-	if p.command == nil {
-		return false
-	}
-	select {
-	case <-p.exited:
-		return false
-	default:
-		return true
-	}
-}
+func (p *realPod) running() bool { return p.server != nil && p.server.Running() }
 
 // kill ends the server and the sidecar at once, as the loss of a node does.
 func (p *realPod) kill() {
 	p.end()
 	if p.running() {
-		_ = p.command.Process.Kill()
-		<-p.exited
+		p.server.Kill()
 	}
 }
 
@@ -251,7 +223,7 @@ func (c *realCluster) await(t *testing.T, members int) {
 	require.EventuallyWithT(t, func(ct *assert.CollectT) {
 		leaders := map[clusterapi.PeerID]bool{}
 		for _, p := range c.pods {
-			if p.command == nil {
+			if p.server == nil {
 				continue
 			}
 			assert.True(ct, p.running(), "the server of %s ended", p.name)

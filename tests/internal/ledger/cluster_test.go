@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
+	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/ledger"
 )
 
@@ -53,7 +54,7 @@ func keep(t *testing.T, ctx context.Context, c *qdrantprocess.Cluster) *ledger.L
 func peers(c ...*qdrantprocess.Server) []ledger.Peer {
 	var all []ledger.Peer
 	for _, s := range c {
-		all = append(all, ledger.Peer{Name: s.Name, Client: s.REST()})
+		all = append(all, ledger.Peer{Name: s.Name, Client: clusterapi.New(s.URL(), apiKey)})
 	}
 	return all
 }

@@ -1,10 +1,8 @@
-// Package qdrantprocess runs real Qdrant servers as processes on the loopback
-// interface, for tests that need a cluster and neither Docker nor Kubernetes.
+// Package qdrantprocess runs real Qdrant servers as processes on the loopback interface: one, or a cluster, with neither Docker nor
+// Kubernetes.
 //
-// It needs the server's binary, named by QDRANT_BIN, and skips the test
-// without it. Each server has a directory under the test's own temporary
-// directory, with its storage and its log; processes and directories are gone
-// when the test is over.
+// It needs a server binary, which QDRANT_BIN names for tests. Each server has a directory with its storage and its log. The processes end
+// with the test, or with the program that started them.
 package qdrantprocess
 
 import (
@@ -21,14 +19,12 @@ import (
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/client/childprocess"
-	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
 const (
 	binaryVariable = "QDRANT_BIN"
 
-	// startTimeout is long enough for a busy machine: a lone server answers
-	// after about a second, a joining peer after three.
+	// startTimeout is long enough for a busy machine: a lone server answers after about a second, a joining peer after three.
 	startTimeout = 10 * time.Minute
 	// stopTimeout bounds a graceful stop, which takes half a second.
 	stopTimeout = 5 * time.Minute
@@ -37,9 +33,11 @@ const (
 
 // Options are what the servers of a cluster have in common.
 type Options struct {
-	// APIKey is asked of all requests unless it is empty.
+	// Binary is the path of the server; QDRANT_BIN when empty.
+	Binary string
+	// APIKey is required of all requests unless it is empty.
 	APIKey string
-	// Single starts one server without cluster mode, whatever the number.
+	// Single starts servers without cluster mode, which do not know each other.
 	Single bool
 	// Env adds settings, such as QDRANT__STORAGE__HNSW_INDEX__M=64.
 	Env []string
@@ -51,47 +49,71 @@ type Cluster struct {
 	options Options
 }
 
-// Server is one Qdrant process and its directory. The process may come and go.
+// Server is one Qdrant process and its directory. The process may end and start again.
 type Server struct {
-	// Name is what messages call it: q-0, q-1, …
+	// Name is q-0, q-1, …
 	Name string
 	// Directory has storage/, snapshots/ and qdrant.log.
 	Directory string
 
-	binary  string
 	options Options
 	http    int
 	grpc    int
 	p2p     int
 	join    string // the p2p URI to bootstrap from; empty for the first server
-
-	command *childprocess.Process
-	exited  chan struct{} // closed when the process has ended
-	log     *os.File
+	process *childprocess.Process
 }
 
-// Start runs n servers and returns when they form one cluster and are ready.
+// Start runs n servers until the test ends. It returns when they form one cluster and are ready. It skips the test if there is no binary.
 func Start(t testing.TB, n int, options Options) *Cluster {
 	t.Helper()
-	binary := os.Getenv(binaryVariable)
-	if binary == "" {
+	if options.Binary == "" && os.Getenv(binaryVariable) == "" {
 		t.Skipf("SKIP: %s is not set; set it to the path of a Qdrant server binary, for instance one copied out of the image: docker cp $(docker create qdrant/qdrant:v1.18.3):/qdrant/qdrant .", binaryVariable)
 	}
-	c := &Cluster{options: options}
-	// t.TempDir comes before the cleanup below, so that the processes are gone
-	// when the directory is removed.
-	directory := t.TempDir()
-	t.Cleanup(func() { c.cleanup(t) })
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
-	for i := range n {
-		s := &Server{
-			Name: fmt.Sprintf("q-%d", i), Directory: filepath.Join(directory, fmt.Sprintf("q-%d", i)),
-			binary: binary, options: options,
+	// t.TempDir comes before the cleanup below, so that the processes are gone when the directory is removed.
+	directory := t.TempDir()
+	c, err := New(ctx, directory, n, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		if t.Failed() {
+			for _, s := range c.Servers {
+				t.Logf("the last lines of the log of %s:\n%s", s.Name, s.LogTail(20))
+			}
 		}
+	})
+	return c
+}
+
+// New runs n servers, each in a directory below the given one. It returns when they form one cluster and are ready. Close ends them.
+func New(ctx context.Context, directory string, n int, options Options) (*Cluster, error) {
+	if options.Binary == "" {
+		options.Binary = os.Getenv(binaryVariable)
+	}
+	binary, err := filepath.Abs(options.Binary) // it is run in another directory
+	if err != nil {
+		return nil, fmt.Errorf("finding the server binary %s: %w", options.Binary, err)
+	}
+	options.Binary = binary
+	c := &Cluster{options: options}
+	if err := c.start(ctx, directory, n); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context, directory string, n int) error {
+	for i := range n {
+		name := fmt.Sprintf("q-%d", i)
+		s := &Server{Name: name, Directory: filepath.Join(directory, name), options: c.options}
 		ports, err := FreePorts(ctx, 3)
 		if err != nil {
-			t.Fatalf("starting %s: %v", s.Name, err)
+			return fmt.Errorf("starting %s: %w", s.Name, err)
 		}
 		s.http, s.grpc, s.p2p = ports[0], ports[1], ports[2]
 		if i > 0 {
@@ -99,13 +121,17 @@ func Start(t testing.TB, n int, options Options) *Cluster {
 		}
 		c.Servers = append(c.Servers, s)
 		if err := s.Start(ctx); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	if err := c.AwaitReady(ctx); err != nil {
-		t.Fatal(err)
+	return c.AwaitReady(ctx)
+}
+
+// Close kills all servers. Their directories stay.
+func (c *Cluster) Close() {
+	for _, s := range c.Servers {
+		s.Kill()
 	}
-	return c
 }
 
 // GRPC returns the gRPC addresses of all servers.
@@ -117,86 +143,54 @@ func (c *Cluster) GRPC() []string {
 	return addresses
 }
 
-// AwaitReady returns when all servers see each other as voters under one
-// leader, and are ready.
+// AwaitReady returns when all servers are ready and see each other as voters under one leader.
 func (c *Cluster) AwaitReady(ctx context.Context) error {
 	return until(ctx, "waiting for the cluster", func() error {
-		var leader clusterapi.PeerID
+		var leader uint64
 		for _, s := range c.Servers {
-			client := s.REST()
-			if err := client.Ready(ctx); err != nil {
+			var err error
+			if leader, err = s.agreed(ctx, len(c.Servers), leader); err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
 			}
-			if c.options.Single {
-				continue
-			}
-			view, err := client.Cluster(ctx)
-			switch {
-			case err != nil:
-				return fmt.Errorf("%s: %w", s.Name, err)
-			case len(view.Peers) != len(c.Servers):
-				return fmt.Errorf("%s sees %d peers instead of %d", s.Name, len(view.Peers), len(c.Servers))
-			case !view.Raft.IsVoter:
-				return fmt.Errorf("%s is no voter yet", s.Name)
-			case view.Raft.Leader == 0:
-				return fmt.Errorf("%s knows no leader", s.Name)
-			case leader != 0 && view.Raft.Leader != leader:
-				return fmt.Errorf("%s follows %d, others %d", s.Name, view.Raft.Leader, leader)
-			}
-			leader = view.Raft.Leader
 		}
 		return nil
 	})
 }
 
-// AwaitActive returns when every server sees each shard of a collection Active
-// on that many servers, none missing, and no transfer under way.
+// AwaitActive returns when every server sees each shard of a collection Active on exactly that many peers, and no transfer under way.
 func (c *Cluster) AwaitActive(ctx context.Context, collection string, replicas int) error {
 	return until(ctx, "waiting for the replicas of "+collection, func() error {
 		for _, s := range c.Servers {
-			view, err := s.REST().CollectionCluster(ctx, collection)
-			if err != nil {
+			if err := s.active(ctx, collection, replicas); err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
-			}
-			if err := view.ActiveOn(replicas); err != nil {
-				return fmt.Errorf("as %s sees it, %w", s.Name, err)
 			}
 		}
 		return nil
 	})
 }
 
-// cleanup ends all processes, and prints the end of each log if the test failed.
-func (c *Cluster) cleanup(t testing.TB) {
-	for _, s := range c.Servers {
-		s.Kill()
-	}
-	if !t.Failed() {
-		return
-	}
-	for _, s := range c.Servers {
-		t.Logf("the last lines of the log of %s:\n%s", s.Name, LogTail(s.Directory, 20))
-	}
-}
+// URL returns the address of the server's REST API.
+func (s *Server) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.http) }
 
-// REST returns a client for this server.
-func (s *Server) REST() *clusterapi.Client {
-	return clusterapi.New(fmt.Sprintf("http://127.0.0.1:%d", s.http), s.options.APIKey)
-}
-
-// GRPC is the address of this server's gRPC API.
+// GRPC returns the address of the server's gRPC API.
 func (s *Server) GRPC() string { return fmt.Sprintf("127.0.0.1:%d", s.grpc) }
 
-// GRPCPort is the port of this server's gRPC API.
+// GRPCPort returns the port of the server's gRPC API.
 func (s *Server) GRPCPort() int { return s.grpc }
 
-// Storage is the directory that holds the server's data.
-func (s *Server) Storage() string { return Storage(s.Directory) }
+// PID returns the process ID of a server that runs.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
+// Storage returns the directory that holds the server's data.
+func (s *Server) Storage() string { return storage(s.Directory) }
+
+// LogTail returns the last lines of the server's log, or why it can't be read.
+func (s *Server) LogTail(lines int) string { return logTail(s.Directory, lines) }
 
 func (s *Server) p2pURI() string { return fmt.Sprintf("http://127.0.0.1:%d", s.p2p) }
 
-// Start runs the server on its directory, and returns when it answers. The
-// REST port opens after all collections are loaded and the peer has joined.
+// Start runs the server on its directory, and returns when it answers. The REST port opens after all collections are loaded and the peer
+// has joined.
 func (s *Server) Start(ctx context.Context) error {
 	if s.Running() {
 		return fmt.Errorf("starting %s: it is running", s.Name)
@@ -204,33 +198,20 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := os.MkdirAll(s.Directory, 0o755); err != nil {
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
-	log, err := os.OpenFile(Log(s.Directory), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("starting %s: %w", s.Name, err)
-	}
 	// The process must outlive the context of its start.
-	command := exec.CommandContext(context.WithoutCancel(ctx), s.binary, s.arguments()...)
+	command := exec.CommandContext(context.WithoutCancel(ctx), s.options.Binary, s.arguments()...)
 	command.Dir = s.Directory // has no config/, so the built-in defaults apply
 	command.Env = s.environment()
-	command.Stdout, command.Stderr = log, log
-	process, err := childprocess.Start(command)
+	process, err := childprocess.Start(command, childprocess.Files{Log: logFile(s.Directory)})
 	if err != nil {
-		_ = log.Close()
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
-	s.command, s.log, s.exited = process, log, make(chan struct{})
-	go func(exited chan struct{}) {
-		_ = process.Wait()
-		_ = log.Close()
-		close(exited)
-	}(s.exited)
-
-	client := s.REST()
+	s.process = process
 	return until(ctx, "starting "+s.Name, func() error {
 		if !s.Running() {
-			return permanent{fmt.Errorf("it ended at once:\n%s", LogTail(s.Directory, 10))}
+			return permanent{fmt.Errorf("it ended at once:\n%s", s.LogTail(10))}
 		}
-		if _, err := client.Version(ctx); err != nil {
+		if err := s.get(ctx, "/", nil); err != nil {
 			return err
 		}
 		// The gRPC API opens last. A SIGTERM that comes before is lost on it, and the process never ends.
@@ -267,26 +248,14 @@ func (s *Server) environment() []string {
 	return append(env, s.options.Env...)
 }
 
-// Running reports whether the process is there.
-func (s *Server) Running() bool {
-	if s.command == nil {
-		return false
-	}
-	select {
-	case <-s.exited:
-		return false
-	default:
-		return true
-	}
-}
+// Running reports whether the process runs.
+func (s *Server) Running() bool { return s.process != nil && s.process.Running() }
 
 // Kill ends the process at once, as a crash would, and waits until it is gone.
 func (s *Server) Kill() {
-	if !s.Running() {
-		return
+	if s.Running() {
+		s.process.Kill()
 	}
-	_ = s.command.Process.Kill()
-	<-s.exited
 }
 
 // Freeze stops the server where it is, and Thaw lets it go on: for its peers it is cut off, without an end to any connection.
@@ -296,29 +265,25 @@ func (s *Server) Freeze() error { return s.signal("freezing", syscall.SIGSTOP) }
 func (s *Server) Thaw() error { return s.signal("thawing", syscall.SIGCONT) }
 
 func (s *Server) signal(what string, signal syscall.Signal) error {
-	if err := s.command.Process.Signal(signal); err != nil {
+	if err := s.process.Process.Signal(signal); err != nil {
 		return fmt.Errorf("%s %s: %w", what, s.Name, err)
 	}
 	return nil
 }
 
-// Stop asks the process to end, as Kubernetes does, and waits until it has.
+// Stop asks the process to end, as Kubernetes does, and waits until it has. A server that has to be killed, or ends with another code than
+// 0, is an error.
 func (s *Server) Stop() error {
 	if !s.Running() {
 		return nil
 	}
-	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.process.Stop(stopTimeout); err != nil {
 		return fmt.Errorf("stopping %s: %w", s.Name, err)
 	}
-	select {
-	case <-s.exited:
-		if code := s.command.ProcessState.ExitCode(); code != 0 {
-			return fmt.Errorf("stopping %s: it ended with code %d:\n%s", s.Name, code, LogTail(s.Directory, 10))
-		}
-		return nil
-	case <-time.After(stopTimeout):
-		return fmt.Errorf("stopping %s: still running after %s", s.Name, stopTimeout)
+	if err := s.process.Wait(); err != nil {
+		return fmt.Errorf("stopping %s: %w:\n%s", s.Name, err, s.LogTail(10))
 	}
+	return nil
 }
 
 // LoseVolume deletes the storage of a server that is not running.

@@ -1,4 +1,4 @@
-package qdranttest_test
+package conformance
 
 import (
 	"context"
