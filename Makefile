@@ -101,9 +101,10 @@ golden: ## Render values/*.yaml anew into tests/render/testdata; review the diff
 
 lint: $(BIN)/.helm-$(HELM_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_LINT_VERSION) $(BIN)/.actionlint-$(ACTIONLINT_VERSION) $(VULNDB)/index/db.json ## Check Go, its modules, the chart, the scripts and the workflows.
 	golangci-lint run ./...
+	cd client && GOWORK=off golangci-lint run --config ../.golangci.yml ./...
 	# A linter would type-check all of Kubernetes; the compiler has.
 	test -z "$$(gofmt -l tools/kubernetes)"
-	go run ./tools/vulncheck -db $(VULNDB) -tags e2e,compose,controlplane ./...
+	go run ./tools/vulncheck -db $(VULNDB) -tags e2e,compose,controlplane ./... ./client/...
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-dev.yaml
 	helm lint --strict --quiet --kube-version $(KUBERNETES_VERSION) charts/qdrant -f values/values-prod.yaml --set shepherd.image.repository=qdrant-shepherd
@@ -118,8 +119,7 @@ vulncheck: $(VULNDB)/index/db.json ## Fail on a known vulnerability that the bin
 
 verify: ## Fail if something generated is out of date.
 	go run ./tools/gen -check
-	go mod tidy -diff
-	go -C tools/kubernetes mod tidy -diff
+	scripts/tidy.sh -diff
 	go mod verify >/dev/null
 
 image: ## Build shepherd's image into dist/shepherd.tar, and load it as $(SHEPHERD_IMAGE) where a Docker engine answers.
@@ -162,7 +162,7 @@ test: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Run all tests that
 	exit $$failed
 
 test-unit: $(gotestsum) $(if $(PACKAGES),,$(helm)) ## Run the tests of the code (RUN=pattern, RACE=1, QDRANT_BIN=/path/to/qdrant for those on real servers).
-	@packages="$(or $(PACKAGES),$$(go list ./... | grep -v /tests/render))"; \
+	@packages="$(or $(PACKAGES),$$(go list ./... ./client/... | grep -v /tests/render))"; \
 	$(call gotest,test,$(race) -timeout 60m -run '$(RUN)' $$packages,$(if $(race),CGO_ENABLED=1)); \
 	$(SUMMARY) $(RESULTS)/test.json
 
@@ -174,7 +174,7 @@ test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
 # The nested module is compiled as internal/local/controlplane does it, or all of Kubernetes would be compiled once more.
 test-controlplane: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
 	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
-	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets && $(call gotest,envtest,-timeout 60m -run '$(RUN)' .,)) & envtest=$$!;) \
+	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets GOWORK=off && $(call gotest,envtest,-timeout 60m -run '$(RUN)' .,)) & envtest=$$!;) \
 	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 60m -run '$(RUN)' $(or $(PACKAGES),./internal/localkube/... ./tests/controlplane/... ./tests/up/...),); \
 	$(if $(PACKAGES),,wait $$envtest;) \
 	$(SUMMARY) $(TOGETHER) $(RESULTS)/controlplane.json $(if $(PACKAGES),,$(RESULTS)/envtest.json)

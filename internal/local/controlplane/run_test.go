@@ -102,8 +102,8 @@ func TestBothModulesCompileTheSameVersions(t *testing.T) {
 	t.Parallel()
 	nested, err := source()
 	require.NoError(t, err)
-	ours := versions(t, filepath.Dir(filepath.Dir(nested)), "./...", "tool")
-	theirs := versions(t, nested, "./...")
+	ours := versions(t, filepath.Dir(filepath.Dir(nested)), "", "./...", "tool")
+	theirs := versions(t, nested, "off", "./...")
 	shared, differ := 0, map[string]string{}
 	for path, module := range ours {
 		other, both := theirs[path]
@@ -119,13 +119,13 @@ func TestBothModulesCompileTheSameVersions(t *testing.T) {
 	assert.Empty(t, differ, "versions here, and in tools/kubernetes; raise the lower ones by go get and go mod tidy")
 }
 
-// versions has the module of each package, as module@version.
-func versions(t *testing.T, directory string, patterns ...string) map[string]string {
+// versions has the module of each package, as module@version, in a workspace or without one ("off").
+func versions(t *testing.T, directory, workspace string, patterns ...string) map[string]string {
 	t.Helper()
 	const format = "{{with .Module}}{{$.ImportPath}} {{.Path}}@{{with .Replace}}{{.Version}}{{else}}{{.Version}}{{end}}{{end}}"
 	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-deps", "-f", format}, patterns...)...)
 	list.Dir = directory
-	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK="+workspace)
 	list.Stderr = os.Stderr
 	printed, err := list.Output()
 	require.NoError(t, err)
