@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -167,12 +168,7 @@ func TestPrometheusRuleMatchesPodsAndClaims(t *testing.T) {
 // Replacing is a matter of selectors: what people read in an alert stays as it is in the file.
 func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
 	t.Parallel()
-	rendered := map[string]map[string]string{}
-	for _, group := range chart.Render(t, withShepherd+`metrics: {prometheusRule: {enabled: true}}`).PrometheusRule(t, chart.Fullname).Spec.Groups {
-		for _, rule := range group.Rules {
-			rendered[rule.Alert] = rule.Annotations
-		}
-	}
+	rendered := alertAnnotations(t, "")
 	files, err := filepath.Glob(filepath.Join(chart.Dir(), "alerts", "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -187,6 +183,66 @@ func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
 		}
 	}
 	assert.Len(t, rendered, total)
+}
+
+// Each alert links to its page, which has its severity, how long it waits, and the metrics that it reads; and each page is about an alert that exists.
+func TestEachAlertHasAPage(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{}
+	files, err := filepath.Glob(filepath.Join(chart.Dir(), "..", "..", "docs", "alerts", "*.md"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		pages[strings.TrimSuffix(filepath.Base(file), ".md")] = string(text)
+	}
+	delete(pages, "README")
+	rule := chart.Render(t, withShepherd+`metrics: {prometheusRule: {enabled: true}}`).PrometheusRule(t, chart.Fullname)
+	metrics := map[string][]string{}
+	for _, query := range queries(t, rule) {
+		_, alert, _ := strings.Cut(query.Source, ": ")
+		metrics[alert] = append(metrics[alert], query.Metrics()...)
+	}
+	for _, group := range rule.Spec.Groups {
+		for _, alert := range group.Rules {
+			name := alert.Alert
+			assert.Equal(t, "https://github.com/qdrant-shepherd/shepherd/blob/main/docs/alerts/"+name+".md", alert.Annotations["runbook_url"], name)
+			page, found := pages[name]
+			if !assert.True(t, found, "%s has no page in docs/alerts", name) {
+				continue
+			}
+			delete(pages, name)
+			assert.Contains(t, page, "Severity `"+alert.Labels["severity"]+"`, fires after `"+string(*alert.For)+"`.", name)
+			require.NotEmpty(t, metrics[name], name)
+			for _, metric := range metrics[name] {
+				assert.Contains(t, page, "`"+metric, "the page of %s does not explain the metric", name)
+			}
+		}
+	}
+	assert.Empty(t, slices.Collect(maps.Keys(pages)), "pages without an alert")
+}
+
+func TestRunbooksCanBeElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"https://runbooks.example.org/qdrant", "https://runbooks.example.org/qdrant/"} {
+		for name, annotations := range alertAnnotations(t, ", runbookURL: "+url) {
+			assert.Equal(t, "https://runbooks.example.org/qdrant/"+name+".md", annotations["runbook_url"])
+		}
+	}
+}
+
+// alertAnnotations returns the annotations of each alert of a release with shepherd, by the alert's name.
+func alertAnnotations(t *testing.T, values string) map[string]map[string]string {
+	t.Helper()
+	found := map[string]map[string]string{}
+	o := chart.Render(t, withShepherd+"metrics: {prometheusRule: {enabled: true"+values+"}}")
+	for _, group := range o.PrometheusRule(t, chart.Fullname).Spec.Groups {
+		for _, rule := range group.Rules {
+			found[rule.Alert] = rule.Annotations
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
 }
 
 // Alerts on what nobody exports would be noise, and those on its absence would fire for ever.

@@ -158,6 +158,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"no confirmations":                     {values: `shepherd: {tend: {confirmations: 0}}`, want: at("shepherd.tend.confirmations")},
 		"a past that is kept for less than 0":  {values: `recovery: {setAsideDays: -1}`, want: at("recovery.setAsideDays")},
 		"no pods taken away":                   {values: `autoscaling: {scaleDown: {pods: 0}}`, want: at("autoscaling.scaleDown.pods")},
+		"runbooks that are at no address":      {values: `metrics: {prometheusRule: {runbookURL: docs/alerts}}`, want: at("metrics.prometheusRule.runbookURL")},
 		"a switch that is null":                {values: `metrics: {enabled: "no"}`, want: at("metrics.enabled")},
 	})
 }
@@ -230,6 +231,7 @@ var changed = map[string]string{
 	"autoscaling.maxReplicas":                  `autoscaling: {maxReplicas: 11}`,
 	"pdb.maxUnavailable":                       `pdb: {maxUnavailable: 0}`,
 	"metrics.enabled":                          `metrics: {enabled: false, serviceMonitor: {enabled: false}, prometheusRule: {enabled: false}}`,
+	"metrics.prometheusRule.runbookURL":        `metrics: {prometheusRule: {runbookURL: https://runbooks.example.org/qdrant}}`,
 	"metrics.prefix":                           `metrics: {prefix: q_, prometheusRule: {enabled: false}, dashboard: {enabled: false}}`,
 	"tls.enabled":                              `tls: {enabled: false}`,
 	"tls.existingSecret":                       `tls: {existingSecret: other}`,

@@ -56,7 +56,7 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 			names[alert.Alert] = true
 			assert.Positive(t, alert.For, "%s: for", alert.Alert)
 			assert.Contains(t, []string{"critical", "warning"}, alert.Labels["severity"], "%s: severity", alert.Alert)
-			for _, annotation := range []string{"summary", "description", "runbook"} {
+			for _, annotation := range []string{"summary", "description", "runbook", "runbook_url"} {
 				assert.NotEmpty(t, alert.Annotations[annotation], "%s: %s", alert.Alert, annotation)
 			}
 			assert.NotContains(t, alert.Annotations["summary"], "$value", "%s: a summary that changes with the value makes a new notification each time", alert.Alert)
