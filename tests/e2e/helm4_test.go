@@ -17,7 +17,7 @@ import (
 )
 
 // TestHelm4: Given a release of two that Helm 3 installed and the autoscaler took to three; When Helm 4 upgrades it, as Helm 3 did and then
-// by server-side apply, rolls it back and uninstalls it; Then the count is three throughout, the fields change hands as docs/helm4.md says,
+// by server-side apply, rolls it back and uninstalls it; Then the count is three throughout, the fields change hands as docs/operations/helm4.md says,
 // no acknowledged write is lost, and the volumes stay.
 func TestHelm4(t *testing.T) {
 	c := requireCluster(t)
