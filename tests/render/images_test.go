@@ -13,7 +13,8 @@ import (
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
 
-// TestThePageOnAirGappedInstallsListsEveryImage holds the page to the images of the chart's containers, of its hooks and of the compose stack.
+// TestThePageOnAirGappedInstallsListsEveryImage holds the page to the images of the chart's containers, of its hooks and
+// of the compose stack.
 func TestThePageOnAirGappedInstallsListsEveryImage(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(chart.Dir(), "..", "..")

@@ -185,7 +185,8 @@ func TestPrometheusRuleKeepsTheAlerts(t *testing.T) {
 	assert.Len(t, rendered, total)
 }
 
-// Each alert links to its page, which has its severity, how long it waits, and the metrics that it reads; and each page is about an alert that exists.
+// Each alert links to its page, which has its severity, how long it waits, and the metrics that it reads. Each page is about an
+// alert that exists.
 func TestEachAlertHasAPage(t *testing.T) {
 	t.Parallel()
 	pages := map[string]string{}
