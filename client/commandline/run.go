@@ -43,7 +43,7 @@ func Root(name, short, version string) *cobra.Command {
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(&cobra.Command{
+	root.AddCommand(referenceCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)

@@ -31,6 +31,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+const referenceOfTest = "# `test`\n\nTests things.\n" +
+	"\n## `test choose`\n\nChoose.\n\n```text\ntest choose FILE [flags]\n```\n" +
+	"\n| flag | default | meaning |\n| --- | --- | --- |\n| `-l, --level word` | `low` | a word: low \\| high |\n" +
+	"\n## `test version`\n\nPrint the version.\n\n```text\ntest version\n```\n"
+
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -44,6 +49,7 @@ func TestExitCodes(t *testing.T) {
 		err  string
 	}{
 		{"done", t.Context(), []string{"version"}, commandline.ExitDone, "v1\n", ""},
+		{"the_reference", t.Context(), []string{"reference"}, commandline.ExitDone, referenceOfTest, ""},
 		{"failed", t.Context(), []string{"fail"}, commandline.ExitFailed, "", "test: no disk\n"},
 		{"failed_and_reported", t.Context(), []string{"report"}, commandline.ExitFailed, "", ""},
 		{"interrupted", cancelled, []string{"fail"}, commandline.ExitInterrupted, "", "test: no disk\n"},
@@ -54,14 +60,16 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			root := commandline.Root("test", "", "v1")
+			root := commandline.Root("test", "Tests things", "v1")
 			for name, err := range map[string]error{"fail": errors.New("no disk"), "report": fmt.Errorf("run: %w", commandline.ErrReported)} {
-				root.AddCommand(&cobra.Command{Use: name, RunE: func(*cobra.Command, []string) error { return err }})
+				root.AddCommand(&cobra.Command{Use: name, Hidden: true, RunE: func(*cobra.Command, []string) error { return err }})
 			}
-			root.AddCommand(&cobra.Command{Use: "choose", RunE: func(*cobra.Command, []string) error {
+			choose := &cobra.Command{Use: "choose FILE", Short: "Choose", RunE: func(*cobra.Command, []string) error {
 				_, err := commandline.OneOf("level", "low", commandline.Word("high", 1))
 				return fmt.Errorf("choosing: %w", err)
-			}})
+			}}
+			choose.Flags().StringP("level", "l", "low", "a `word`: low | high")
+			root.AddCommand(choose)
 			var out, err bytes.Buffer
 			assert.Equal(t, test.code, commandline.Run(test.ctx, root, test.args, commandline.Streams{Out: &out, Err: &err}))
 			assert.Equal(t, test.out, out.String())

@@ -1,6 +1,6 @@
 // Command gen writes what the chart's values.yaml says in its comments into values.schema.json and into the table of
-// the chart's README, and the examples of client/vector into that package's README. With -check it writes nothing and fails
-// when one of them is out of date. It runs at the root of the repository.
+// the chart's README, the examples of client/vector into that package's README, and the reference of both commands into docs/reference.
+// With -check it writes nothing and fails when one of them is out of date. It runs at the root of the repository.
 //
 // With -words it makes the file of frequent words of internal/wordvectors, and nothing else: that downloads the whole package,
 // and what comes out changes only with the package.
@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/qdrant-shepherd/shepherd/internal/gen/examples"
@@ -32,6 +33,7 @@ func run(args []string, stderr io.Writer) int {
 	check := flags.Bool("check", false, "write nothing; exit 1 when a file is out of date")
 	chart := flags.String("chart", filepath.Join("charts", "qdrant"), "directory of the chart")
 	client := flags.String("client", filepath.Join("client", "vector"), "directory of the client library")
+	docs := flags.String("docs", "docs", "directory of the documents")
 	words := flags.String("words", "", "only make this `file` of frequent words, from 118 MB that are downloaded")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -47,7 +49,7 @@ func run(args []string, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if err := errors.Join(generate(*chart, *check), copyExamples(*client, *check)); err != nil {
+	if err := errors.Join(generate(*chart, *check), copyExamples(*client, *check), writeReferences(filepath.Join(*docs, "reference"), *check)); err != nil {
 		_, _ = fmt.Fprintf(stderr, "gen: %v\n", err)
 		return 1
 	}
@@ -104,6 +106,25 @@ func copyExamples(dir string, check bool) error {
 	return update(readmePath, filled, check)
 }
 
+// writeReferences asks each command for its reference.
+func writeReferences(dir string, check bool) error {
+	for name, path := range map[string]string{
+		"shepherd": "github.com/qdrant-shepherd/shepherd/cmd/shepherd",
+		"vector":   "github.com/qdrant-shepherd/shepherd/client/cmd/vector",
+	} {
+		reference := exec.Command("go", "run", path, "reference") //nolint:noctx // it ends by itself
+		reference.Stderr = os.Stderr
+		text, err := reference.Output()
+		if err != nil {
+			return fmt.Errorf("printing the reference of %s: %w", name, err)
+		}
+		if err := update(filepath.Join(dir, name+".md"), text, check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func writeWords(path string) error {
 	content, err := wordvectors.MakeFrequent(context.Background())
 	if err != nil {
@@ -122,7 +143,10 @@ func update(path string, content []byte, check bool) error {
 		return nil
 	}
 	if check {
-		return fmt.Errorf("%s is out of date with values.yaml: run `make generate`", path)
+		return fmt.Errorf("%s is out of date: run `make generate`", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("writing: %w", err)
 	}
 	if err := os.WriteFile(path, content, 0o644); err != nil {
 		return fmt.Errorf("writing: %w", err)

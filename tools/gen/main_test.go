@@ -12,13 +12,14 @@ import (
 
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	t.Parallel()
+	require.NoError(t, writeReferences(filepath.Join("..", "..", "docs", "reference"), true))
 	require.NoError(t, generate(filepath.Join("..", "..", "charts", "qdrant"), true))
-	require.NoError(t, copyExamples(filepath.Join("..", "..", "pkg", "vector"), true))
+	require.NoError(t, copyExamples(filepath.Join("..", "..", "client", "vector"), true))
 }
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	chart, client := t.TempDir(), t.TempDir()
+	chart, client, docs := t.TempDir(), t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(client, "example_test.go"), []byte("package p\n\nfunc Example() {\n\tp()\n}\n"), 0o600))
 	clientReadme := filepath.Join(client, "README.md")
 	require.NoError(t, os.WriteFile(clientReadme, []byte("<!-- example:  -->\n<!-- end -->\n"), 0o600))
@@ -27,7 +28,7 @@ func TestRun(t *testing.T) {
 	}
 	gen := func(args ...string) (int, string) {
 		var stderr bytes.Buffer
-		code := run(append([]string{"-chart", chart, "-client", client}, args...), &stderr)
+		code := run(append([]string{"-chart", chart, "-client", client, "-docs", docs}, args...), &stderr)
 		return code, stderr.String()
 	}
 	const readme = "<!-- values:begin -->\n<!-- values:end -->\n"
@@ -46,6 +47,11 @@ func TestRun(t *testing.T) {
 	filled, err := os.ReadFile(clientReadme)
 	require.NoError(t, err)
 	assert.Contains(t, string(filled), "```go\np()\n```")
+	for _, name := range []string{"shepherd", "vector"} {
+		reference, err := os.ReadFile(filepath.Join(docs, "reference", name+".md"))
+		require.NoError(t, err)
+		assert.Contains(t, string(reference), "## `"+name+" version`")
+	}
 	code, stderr = gen("-check")
 	assert.Zero(t, code, stderr)
 
