@@ -64,9 +64,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"result": result, "status": "ok"})
 }
 
-func startCheck(t *testing.T, n int, key string) (*world, *service) {
+func startCheck(t *testing.T, n int, key string) (*fixture, *service) {
 	t.Helper()
-	w := newWorld(t, n, qdranttest.Options{APIKey: key})
+	w := newFixture(t, n, qdranttest.Options{APIKey: key})
 	w.api = nil // no permission is needed
 	s := newService(t, key)
 	w.env["SHEPHERD_REPLICAS"] = "3"
@@ -76,7 +76,7 @@ func startCheck(t *testing.T, n int, key string) (*world, *service) {
 }
 
 // check runs the sub-command with the Service's name leading to s.
-func check(ctx context.Context, w *world, s *service) (int, string) {
+func check(ctx context.Context, w *fixture, s *service) (int, string) {
 	code, out, said := w.runWith(ctx, func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == "q.search.svc.cluster.local:6333" {
 			address = s.Listener.Addr().String()
@@ -119,22 +119,22 @@ func TestCheckThatFails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
-		spoil func(*world, *service)
+		spoil func(*fixture, *service)
 		want  string
 	}{
-		{"a peer is away", func(w *world, _ *service) { w.cluster.Server(1).Stop() }, "FAIL: q-1 does not answer: reading the cluster"},
-		{"a peer is missing", func(w *world, _ *service) { w.env["SHEPHERD_REPLICAS"] = "4" }, "FAIL: q-3 does not answer"},
-		{"a shard is not whole", func(w *world, _ *service) { w.cluster.SetState("words", 0, 0, "Dead") }, "FAIL: shard words/0 is Dead on peer 1001 (q-0)"},
-		{"a peer is on its own", func(w *world, _ *service) { w.cluster.Server(2).Isolate() }, "FAIL: "},
-		{"a server that is too old", func(w *world, _ *service) { w.cluster.Server(2).SetVersion("1.15.0") }, "FAIL: peer 1003 (q-2) runs Qdrant \"1.15.0\""},
-		{"a wrong key", func(w *world, _ *service) { w.env["SHEPHERD_API_KEY"] = "wrong" }, "401"},
-		{"a key that nobody asks for", func(_ *world, s *service) { s.key = "" }, "FAIL: q.search.svc.cluster.local answers without the key"},
-		{"a collection cannot be made", func(_ *world, s *service) { s.fail = "PUT shepherd-check" }, "FAIL: making a collection at q.search.svc.cluster.local: 500"},
-		{"nothing can be written", func(_ *world, s *service) { s.fail = "PUT points" }, "FAIL: writing at"},
-		{"nothing can be searched", func(_ *world, s *service) { s.fail = "POST query" }, "FAIL: searching at"},
-		{"something else is found", func(_ *world, s *service) { s.finds = "Berlin" }, "found something else"},
-		{"the collection stays", func(_ *world, s *service) { s.fail = "DELETE shepherd-check" }, "FAIL: deleting the probe's collection"},
-		{"the Service leads nowhere", func(_ *world, s *service) { s.Close() }, "FAIL: making a collection at q.search.svc.cluster.local: "},
+		{"a peer is away", func(w *fixture, _ *service) { w.cluster.Server(1).Stop() }, "FAIL: q-1 does not answer: reading the cluster"},
+		{"a peer is missing", func(w *fixture, _ *service) { w.env["SHEPHERD_REPLICAS"] = "4" }, "FAIL: q-3 does not answer"},
+		{"a shard is not whole", func(w *fixture, _ *service) { w.cluster.SetState("words", 0, 0, "Dead") }, "FAIL: shard words/0 is Dead on peer 1001 (q-0)"},
+		{"a peer is on its own", func(w *fixture, _ *service) { w.cluster.Server(2).Isolate() }, "FAIL: "},
+		{"a server that is too old", func(w *fixture, _ *service) { w.cluster.Server(2).SetVersion("1.15.0") }, "FAIL: peer 1003 (q-2) runs Qdrant \"1.15.0\""},
+		{"a wrong key", func(w *fixture, _ *service) { w.env["SHEPHERD_API_KEY"] = "wrong" }, "401"},
+		{"a key that nobody asks for", func(_ *fixture, s *service) { s.key = "" }, "FAIL: q.search.svc.cluster.local answers without the key"},
+		{"a collection cannot be made", func(_ *fixture, s *service) { s.fail = "PUT shepherd-check" }, "FAIL: making a collection at q.search.svc.cluster.local: 500"},
+		{"nothing can be written", func(_ *fixture, s *service) { s.fail = "PUT points" }, "FAIL: writing at"},
+		{"nothing can be searched", func(_ *fixture, s *service) { s.fail = "POST query" }, "FAIL: searching at"},
+		{"something else is found", func(_ *fixture, s *service) { s.finds = "Berlin" }, "found something else"},
+		{"the collection stays", func(_ *fixture, s *service) { s.fail = "DELETE shepherd-check" }, "FAIL: deleting the probe's collection"},
+		{"the Service leads nowhere", func(_ *fixture, s *service) { s.Close() }, "FAIL: making a collection at q.search.svc.cluster.local: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

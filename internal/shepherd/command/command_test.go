@@ -19,7 +19,7 @@ import (
 
 func TestMistakesInTheCommandLine(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1, qdranttest.Options{})
+	w := newFixture(t, 1, qdranttest.Options{})
 	for _, test := range []struct {
 		name string
 		args []string
@@ -66,7 +66,7 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 
 func TestVersionAndHelp(t *testing.T) {
 	t.Parallel()
-	w := &world{}
+	w := &fixture{}
 	code, out, _ := w.run(t.Context(), "version")
 	assert.Equal(t, 0, code)
 	assert.Equal(t, "1.2.3\n", out)
@@ -80,7 +80,7 @@ func TestVersionAndHelp(t *testing.T) {
 
 func TestTheKeyIsNeverShown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1, qdranttest.Options{APIKey: "sesame"})
+	w := newFixture(t, 1, qdranttest.Options{APIKey: "sesame"})
 	for _, args := range [][]string{{"status"}, {"status", "-o", "json"}, {"status", "--help"}, {"check", "--replicas", "1"}, {"status", "--log-level", "debug"}} {
 		_, out, said := w.run(t.Context(), args...)
 		require.NotEmpty(t, out+said, args)
@@ -90,7 +90,7 @@ func TestTheKeyIsNeverShown(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, qdranttest.Options{APIKey: "sesame"})
+	w := newFixture(t, 3, qdranttest.Options{APIKey: "sesame"})
 	w.cluster.CreateCollection("words", 3, 2)
 	taken, _, err := kube.New(w.api, kube.Names{Namespace: "search", Lease: "q-stop"}).Permit().Take(t.Context(), "q-2", time.Hour)
 	require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestStatusOfABadDay(t *testing.T) {
 	t.Parallel()
 	t.Run("wrong key", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 2, qdranttest.Options{APIKey: "sesame"})
+		w := newFixture(t, 2, qdranttest.Options{APIKey: "sesame"})
 		w.env["SHEPHERD_API_KEY"] = "wrong"
 		code, out, _ := w.run(t.Context(), "status")
 		assert.Equal(t, 0, code)
@@ -127,7 +127,7 @@ func TestStatusOfABadDay(t *testing.T) {
 	})
 	t.Run("no permission", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 1, qdranttest.Options{})
+		w := newFixture(t, 1, qdranttest.Options{})
 		require.NoError(t, w.api.CoreV1().ConfigMaps("search").Delete(t.Context(), "q-tend", metav1.DeleteOptions{}))
 		code, _, said := w.run(t.Context(), "status")
 		assert.Equal(t, 1, code)
@@ -137,7 +137,7 @@ func TestStatusOfABadDay(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, qdranttest.Options{})
+	w := newFixture(t, 3, qdranttest.Options{})
 	w.cluster.CreateCollection("words", 6, 2)
 
 	code, out, said := w.run(t.Context(), "plan", "--replicas", "4")
@@ -162,7 +162,7 @@ func TestPlan(t *testing.T) {
 
 func TestPlanThatCannotBe(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, qdranttest.Options{NoHealing: true})
+	w := newFixture(t, 3, qdranttest.Options{NoHealing: true})
 	w.cluster.CreateCollection("words", 1, 1)
 	w.cluster.Place("words", 0, 2)
 	w.cluster.SetState("words", 0, 2, "Dead")
@@ -177,8 +177,8 @@ func TestPlanThatCannotBe(t *testing.T) {
 
 func TestAcceptLoss(t *testing.T) {
 	t.Parallel()
-	start := func(t *testing.T) *world {
-		w := newWorld(t, 3, qdranttest.Options{})
+	start := func(t *testing.T) *fixture {
+		w := newFixture(t, 3, qdranttest.Options{})
 		w.cluster.CreateCollection("words", 2, 1)
 		w.cluster.Place("words", 0, 1)
 		w.cluster.Place("words", 1, 2)
@@ -237,7 +237,7 @@ func TestAcceptLoss(t *testing.T) {
 
 func TestGenerateKey(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1, qdranttest.Options{})
+	w := newFixture(t, 1, qdranttest.Options{})
 	w.env = map[string]string{"SHEPHERD_NAMESPACE": "search", "SHEPHERD_SECRET": "q-keys", "SHEPHERD_SECRET_KEYS": "api-key,read-only"}
 
 	code, out, said := w.run(t.Context(), "generate-key")
@@ -254,7 +254,7 @@ func TestGenerateKey(t *testing.T) {
 
 func TestTendDrainsAPodThatLeaves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, qdranttest.Options{StepEvery: time.Millisecond})
+	w := newFixture(t, 3, qdranttest.Options{StepEvery: time.Millisecond})
 	w.cluster.CreateCollection("words", 4, 2)
 	w.env["SHEPHERD_METRICS_LISTEN"] = "127.0.0.1:0"
 	w.env["SHEPHERD_INTERVAL"] = "20ms"

@@ -28,7 +28,7 @@ func nobody(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("connection refused")
 }
 
-func claimOf(t *testing.T, w *world, pod string) map[string]string {
+func claimOf(t *testing.T, w *fixture, pod string) map[string]string {
 	t.Helper()
 	claim, err := w.api.CoreV1().PersistentVolumeClaims("search").Get(t.Context(), "qdrant-storage-"+pod, metav1.GetOptions{})
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func claimOf(t *testing.T, w *world, pod string) map[string]string {
 
 func TestStartOfTheFirstPod(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1, qdranttest.Options{})
+	w := newFixture(t, 1, qdranttest.Options{})
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "search", Name: "qdrant-storage-q-0"}}
 	_, err := w.api.CoreV1().PersistentVolumeClaims("search").Update(t.Context(), claim, metav1.UpdateOptions{})
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestStartOfTheFirstPod(t *testing.T) {
 
 func TestStartThatIsToldToEndIsAFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 2, qdranttest.Options{})
+	w := newFixture(t, 2, qdranttest.Options{})
 	w.env["SHEPHERD_POD"], w.env["SHEPHERD_STORAGE"], w.env["SHEPHERD_SHARED"] = "q-0", t.TempDir(), t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -80,7 +80,7 @@ func freePort(t *testing.T) string {
 
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, qdranttest.Options{})
+	w := newFixture(t, 3, qdranttest.Options{})
 	w.cluster.CreateCollection("words", 2, 2)
 	w.env["SHEPHERD_POD"], w.env["SHEPHERD_SHARED"] = "q-1", t.TempDir()
 	w.env["SHEPHERD_LISTEN"], w.env["SHEPHERD_METRICS_LISTEN"] = freePort(t), freePort(t)

@@ -92,5 +92,5 @@ func (s *settings) kube() (*kube.Client, error) {
 	return client, nil
 }
 
-// asGiven keeps 0 what it is: where options have defaults, their zero value stands for those.
-func asGiven(d time.Duration) time.Duration { return max(d, time.Nanosecond) }
+// explicit keeps an explicit 0: where options have defaults, their zero value stands for those.
+func explicit(d time.Duration) time.Duration { return max(d, time.Nanosecond) }

@@ -47,8 +47,8 @@ func runStart(ctx context.Context, s *settings, _ []string) error {
 		Storage:       s.storage,
 		Shared:        s.shared,
 		ReplicasLimit: s.replicasLimit,
-		APIWait:       asGiven(s.apiWait),
-		SetAsideKeep:  asGiven(s.setAsideKeep),
+		APIWait:       explicit(s.apiWait),
+		SetAsideKeep:  explicit(s.setAsideKeep),
 		Log:           s.log,
 	})
 }

@@ -49,11 +49,11 @@ func runWatch(ctx context.Context, s *settings, _ []string) error {
 		Storage:       s.storage,
 		Listen:        s.listen,
 		MetricsListen: s.metricsListen,
-		MaxWait:       asGiven(s.maxWait),
-		Grace:         asGiven(s.gracePeriod),
+		MaxWait:       explicit(s.maxWait),
+		Grace:         explicit(s.gracePeriod),
 		MinHold:       s.preStop,
-		PermitFor:     asGiven(s.permitFor),
-		APIWait:       asGiven(s.apiWait),
+		PermitFor:     explicit(s.permitFor),
+		APIWait:       explicit(s.apiWait),
 		Log:           s.log,
 	}))
 }

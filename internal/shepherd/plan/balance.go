@@ -11,16 +11,16 @@ import (
 // drain that was turned round leaves it, is dropped first.
 func (d *draft) balance() {
 	whole, _ := d.picture.Whole()
-	if !whole || slices.ContainsFunc(d.shards, func(s *shard) bool { return s.frozen }) || d.wish.Strategy != Count && d.wish.Strategy != Size {
+	if !whole || slices.ContainsFunc(d.shards, func(s *shard) bool { return s.frozen }) || d.goal.Strategy != Count && d.goal.Strategy != Size {
 		return
 	}
 	for _, s := range d.shards {
-		if !d.wish.Untouched[s.name.Collection] {
+		if !d.goal.Untouched[s.name.Collection] {
 			d.dropSurplus(s)
 		}
 	}
 	l := newLayout(d)
-	if d.wish.Strategy == Size {
+	if d.goal.Strategy == Size {
 		l.evenBytes()
 	} else {
 		l.evenCounts()
@@ -38,8 +38,8 @@ func (d *draft) dropSurplus(s *shard) {
 		surplus := slices.MaxFunc(holders, func(a, b clusterapi.PeerID) int {
 			return cmp.Or(
 				compareBool(!slices.Contains(d.targets, a), !slices.Contains(d.targets, b)),
-				cmp.Compare(crowding(d.wish.Zones, without(holders, b)), crowding(d.wish.Zones, without(holders, a))),
-				d.loads.compare(d.wish.Strategy, s.name.Collection, a, b),
+				cmp.Compare(crowding(d.goal.Zones, without(holders, b)), crowding(d.goal.Zones, without(holders, a))),
+				d.loads.compare(d.goal.Strategy, s.name.Collection, a, b),
 				cmp.Compare(a, b))
 		})
 		d.do(s, Move{Kind: DropReplica, From: surplus, Why: WhyBalance})
@@ -62,8 +62,8 @@ func (d *draft) arrange(i *item) {
 				if slices.Contains(holders, to) {
 					continue
 				}
-				crowded := 2 * crowding(d.wish.Zones, append(without(holders, from), to))
-				if d.wish.Zones[from] != d.wish.Zones[to] {
+				crowded := 2 * crowding(d.goal.Zones, append(without(holders, from), to))
+				if d.goal.Zones[from] != d.goal.Zones[to] {
 					crowded++
 				}
 				if best.Kind == "" || crowded < least {

@@ -11,7 +11,7 @@ import (
 // BenchmarkMake plans for many small collections, which is where plans are longest, after two peers of ten were added and while two leave.
 func BenchmarkMake(b *testing.B) {
 	var p topology.Picture
-	w := Wish{Targets: peers(), Repair: true, Strategy: Count, Zones: map[clusterapi.PeerID]string{}}
+	w := Goal{Targets: peers(), Repair: true, Strategy: Count, Zones: map[clusterapi.PeerID]string{}}
 	for i := range clusterapi.PeerID(10) {
 		p.Members = append(p.Members, topology.Member{ID: i + 1, Answers: true})
 		w.Targets[i+1] = true

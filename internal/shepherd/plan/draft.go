@@ -10,10 +10,10 @@ import (
 
 // draft is a plan in the making: the picture as it is after the moves so far, and what is looked up in it all the time.
 type draft struct {
-	wish    Wish
+	goal    Goal
 	picture topology.Picture
 	shards  []*shard
-	// lost are the peers that the wish says are lost and that do not answer.
+	// lost are the peers that the goal says are lost and that do not answer.
 	lost map[clusterapi.PeerID]bool
 	// live are the peers that may be a source, or keep the copy that counts; targets, in order of their ids, may receive one.
 	live    map[clusterapi.PeerID]bool
@@ -33,8 +33,8 @@ type shard struct {
 	frozen bool
 }
 
-func newDraft(p topology.Picture, w Wish) *draft {
-	d := &draft{wish: w, picture: clone(p), lost: map[clusterapi.PeerID]bool{}, live: map[clusterapi.PeerID]bool{}, loads: newLoads()}
+func newDraft(p topology.Picture, w Goal) *draft {
+	d := &draft{goal: w, picture: clone(p), lost: map[clusterapi.PeerID]bool{}, live: map[clusterapi.PeerID]bool{}, loads: newLoads()}
 	joined := map[clusterapi.PeerID]bool{}
 	for _, m := range p.Members {
 		joined[m.ID] = p.Joined(m.ID)
@@ -79,7 +79,7 @@ func (d *draft) isBlocked(s *shard) bool {
 }
 
 // staying reports whether the peer is to remain in the cluster.
-func (d *draft) staying(id clusterapi.PeerID) bool { return !d.wish.Leaving[id] && !d.lost[id] }
+func (d *draft) staying(id clusterapi.PeerID) bool { return !d.goal.Leaving[id] && !d.lost[id] }
 
 // answers reports whether the peer itself was heard.
 func (d *draft) answers(id clusterapi.PeerID) bool {
@@ -132,9 +132,9 @@ func (d *draft) target(s *shard, leaver clusterapi.PeerID) (clusterapi.PeerID, b
 	}
 	return slices.MinFunc(candidates, func(a, b clusterapi.PeerID) int {
 		return cmp.Or(
-			cmp.Compare(crowding(d.wish.Zones, append(holders[:len(holders):len(holders)], a)),
-				crowding(d.wish.Zones, append(holders[:len(holders):len(holders)], b))),
-			d.loads.compare(d.wish.Strategy, s.name.Collection, a, b),
+			cmp.Compare(crowding(d.goal.Zones, append(holders[:len(holders):len(holders)], a)),
+				crowding(d.goal.Zones, append(holders[:len(holders):len(holders)], b))),
+			d.loads.compare(d.goal.Strategy, s.name.Collection, a, b),
 			cmp.Compare(a, b))
 	}), true
 }

@@ -9,7 +9,7 @@ import (
 // repair copies shards that have fewer replicas than their collection asks for. A replica that is not healthy counts: the server heals
 // it by itself. One on a peer that does not answer counts too, until that peer is said to be lost.
 func (d *draft) repair() {
-	if !d.wish.Repair {
+	if !d.goal.Repair {
 		return
 	}
 	for _, s := range d.shards {
@@ -49,8 +49,8 @@ func (d *draft) kept(s *shard) int {
 
 // drain empties the peers that leave.
 func (d *draft) drain() {
-	for _, leaver := range d.joined(d.wish.Leaving) {
-		if d.wish.Lost[leaver] {
+	for _, leaver := range d.joined(d.goal.Leaving) {
+		if d.goal.Lost[leaver] {
 			continue // replaceLost has seen to it, or says why not
 		}
 		for _, s := range d.shards {

@@ -11,7 +11,7 @@ import (
 )
 
 // requireLawful holds each move of a plan to the laws, in the picture that the moves before it lead to.
-func requireLawful(t require.TestingT, p topology.Picture, w Wish, plan Plan) {
+func requireLawful(t require.TestingT, p topology.Picture, w Goal, plan Plan) {
 	now := clone(p)
 	for n, m := range plan.Moves {
 		require.Contains(t, Kinds(), m.Kind)
@@ -37,7 +37,7 @@ func twice(s topology.Shard) string {
 
 // unlawful says what is wrong with a move, in words of its own: nothing here is shared with the planner. first is the picture that the
 // plan was made from, now the one that the moves before this one lead to.
-func unlawful(first, now topology.Picture, w Wish, m Move) string {
+func unlawful(first, now topology.Picture, w Goal, m Move) string {
 	able := func(id clusterapi.PeerID) bool {
 		member, known := now.Member(id)
 		return known && member.Answers && member.Working && now.Joined(id) && !w.Lost[id]
@@ -128,7 +128,7 @@ func unlawful(first, now topology.Picture, w Wish, m Move) string {
 	return ""
 }
 
-func unlawfulRemoval(now topology.Picture, w Wish, id clusterapi.PeerID) string {
+func unlawfulRemoval(now topology.Picture, w Goal, id clusterapi.PeerID) string {
 	member, known := now.Member(id)
 	switch {
 	case !known || !now.Joined(id):
@@ -156,7 +156,7 @@ func unlawfulRemoval(now topology.Picture, w Wish, id clusterapi.PeerID) string 
 }
 
 // shared counts the zones that more than one copy is in, once for each copy too many.
-func shared(w Wish, s topology.Shard) int {
+func shared(w Goal, s topology.Shard) int {
 	in := map[string]int{}
 	count := 0
 	for _, r := range s.Replicas {
@@ -170,7 +170,7 @@ func shared(w Wish, s topology.Shard) int {
 	return count
 }
 
-func crowded(w Wish, s topology.Shard, m Move) int {
+func crowded(w Goal, s topology.Shard, m Move) int {
 	after := topology.Shard{}
 	for _, r := range s.Replicas {
 		if r.Peer != m.From {

@@ -31,13 +31,13 @@ type item struct {
 
 func newLayout(d *draft) *layout {
 	l := &layout{
-		zones: d.wish.Zones, peers: d.targets,
+		zones: d.goal.Zones, peers: d.targets,
 		total: map[clusterapi.PeerID]int{}, bytes: map[clusterapi.PeerID]int64{},
 		collection: map[string]map[clusterapi.PeerID]int{}, members: map[string][]*item{},
 	}
 	for _, s := range d.shards {
 		name := s.name.Collection
-		if d.wish.Untouched[name] {
+		if d.goal.Untouched[name] {
 			continue
 		}
 		i := &item{shard: s, holders: peersOf(s)}

@@ -13,7 +13,7 @@ import (
 // itself, so it does not count; dropping that peer's replica ends it.
 func (d *draft) idle(s *shard) bool {
 	return !s.frozen && !slices.ContainsFunc(s.Transfers, func(t clusterapi.Transfer) bool {
-		if d.wish.GivenUp[s.name] && (d.gone(t.From) || d.gone(t.To)) {
+		if d.goal.GivenUp[s.name] && (d.gone(t.From) || d.gone(t.To)) {
 			return false
 		}
 		return !d.lost[t.From] && !d.lost[t.To]
@@ -25,7 +25,7 @@ func (d *draft) gone(id clusterapi.PeerID) bool { return !d.staying(id) && !d.an
 
 // replaceLost drops the replicas of lost peers where another counts, and gives up those of which a person has said so.
 func (d *draft) replaceLost() {
-	for _, lost := range d.joined(d.wish.Lost) {
+	for _, lost := range d.joined(d.goal.Lost) {
 		if d.answers(lost) {
 			d.block(Block{Peer: lost, Reason: fmt.Sprintf("%s is said to be lost, and answers", d.picture.Name(lost))})
 			continue
@@ -57,7 +57,7 @@ func (d *draft) giveUp(s *shard, gone clusterapi.PeerID, reason string) {
 			return
 		}
 	}
-	if !d.wish.GivenUp[s.name] || !d.gone(gone) {
+	if !d.goal.GivenUp[s.name] || !d.gone(gone) {
 		d.block(Block{Shard: s.name, Peer: gone, Reason: reason})
 		return
 	}
@@ -112,9 +112,9 @@ func (d *draft) joined(set map[clusterapi.PeerID]bool) []clusterapi.PeerID {
 // forget removes the peers that are lost or leaving once they have nothing.
 func (d *draft) forget() {
 	unwanted := maps.Clone(d.lost)
-	maps.Copy(unwanted, d.wish.Leaving)
+	maps.Copy(unwanted, d.goal.Leaving)
 	for _, id := range d.joined(unwanted) {
-		if d.wish.Lost[id] && d.answers(id) || d.involved(id) {
+		if d.goal.Lost[id] && d.answers(id) || d.involved(id) {
 			continue
 		}
 		if working, voters := d.votersWithout(id); 2*working <= voters {

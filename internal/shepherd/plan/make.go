@@ -9,9 +9,9 @@ import (
 // continued by the next one.
 const passes = 10
 
-// Make plans the moves that lead from the picture to the wish. The same input gives the same plan. A plan is for the picture it was
+// Make plans the moves that lead from the picture to the goal. The same input gives the same plan. A plan is for the picture it was
 // made from: whoever carries it out begins what Now returns, looks again, and makes a new one. Without a quorum nothing is planned.
-func Make(p topology.Picture, w Wish) Plan {
+func Make(p topology.Picture, w Goal) Plan {
 	if ok, why := p.Quorum(); !ok {
 		return Plan{Blocked: []Block{{Reason: why}}}
 	}
@@ -39,7 +39,7 @@ const rounds = 6
 
 // Ahead plans to the end: it makes a plan, imagines it carried out, and plans again until nothing is left to do. It returns all moves
 // in order, what is blocked in the end, and the picture that results.
-func Ahead(p topology.Picture, w Wish) (Plan, topology.Picture) {
+func Ahead(p topology.Picture, w Goal) (Plan, topology.Picture) {
 	var whole Plan
 	p = clone(p)
 	for range rounds {

@@ -18,7 +18,7 @@ func TestMake(t *testing.T) {
 		peers       string
 		collections []string
 		leaving     []clusterapi.PeerID
-		wish        func(*Wish)
+		goal        func(*Goal)
 		picture     func(*topology.Picture)
 
 		moves   []string
@@ -72,12 +72,12 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "leaving and away, and the loss accepted", peers: "1 2 3 4-", collections: []string{"a/1: 1 4"}, leaving: []clusterapi.PeerID{4},
-			wish:  func(w *Wish) { w.GivenUp = map[ShardName]bool{{"a", 1}: true} },
+			goal:  func(w *Goal) { w.GivenUp = map[ShardName]bool{{"a", 1}: true} },
 			moves: []string{"lost a/1: abandon 4>2", "drain a/1: drop 4", "forget 4: remove"},
 		},
 		{
 			name: "an accepted loss does not touch a peer that answers", peers: "1 2 3", collections: []string{"a/1: 3d"},
-			leaving: []clusterapi.PeerID{3}, wish: func(w *Wish) { w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
+			leaving: []clusterapi.PeerID{3}, goal: func(w *Goal) { w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
 			moves:   []string{},
 			blocked: []string{"shard a/0 has no Active copy on a peer that answers; the one on peer 3 (qdrant-2) is Dead"},
 		},
@@ -100,7 +100,7 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "a drain waits for a peer to be ready", peers: "1 2 3", collections: []string{"a/2: 1,3"}, leaving: []clusterapi.PeerID{3},
-			wish: func(w *Wish) { w.Targets = peers(1) }, moves: []string{},
+			goal: func(w *Goal) { w.Targets = peers(1) }, moves: []string{},
 			blocked: []string{"shard a/0 stays on peer 3 (qdrant-2): no peer that could take it is ready"},
 		},
 		{
@@ -152,7 +152,7 @@ func TestMake(t *testing.T) {
 			name: "a replica whose peer is away for now counts", peers: "1 2 3-", collections: []string{"a/2: 1,3"}, moves: []string{},
 		},
 		{
-			name: "switched off", peers: "1 2 3", collections: []string{"a/2: 1"}, wish: func(w *Wish) { w.Repair = false }, moves: []string{},
+			name: "switched off", peers: "1 2 3", collections: []string{"a/2: 1"}, goal: func(w *Goal) { w.Repair = false }, moves: []string{},
 		},
 		{
 			name: "nothing to copy from", peers: "1 2 3", collections: []string{"a/2: 1d"}, moves: []string{},
@@ -167,69 +167,69 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "a zone of its own is better than an emptier peer", peers: "1 2 3", collections: []string{"a/2: 1 3,2 3,1"},
-			wish:  func(w *Wish) { w.Zones = map[clusterapi.PeerID]string{1: "x", 2: "x", 3: "y"} },
+			goal:  func(w *Goal) { w.Zones = map[clusterapi.PeerID]string{1: "x", 2: "x", 3: "y"} },
 			moves: []string{"repair a/0: copy 1>3"},
 		},
 
 		// lost
 		{
 			name: "a lost peer's replicas are dropped, it is removed, copies are made again", peers: "1 2 3-",
-			collections: []string{"a/2: 1,2 2,3 3,1"}, wish: func(w *Wish) { w.Lost = peers(3) },
+			collections: []string{"a/2: 1,2 2,3 3,1"}, goal: func(w *Goal) { w.Lost = peers(3) },
 			moves: []string{"lost a/1: drop 3", "lost a/2: drop 3", "repair a/1: copy 2>1", "repair a/2: copy 1>2", "forget 3: remove"},
 		},
 		{
-			name: "a lost peer with an only copy", peers: "1 2 3-", collections: []string{"a/1: 1 2 3"}, wish: func(w *Wish) { w.Lost = peers(3) },
+			name: "a lost peer with an only copy", peers: "1 2 3-", collections: []string{"a/1: 1 2 3"}, goal: func(w *Goal) { w.Lost = peers(3) },
 			moves:   []string{},
 			blocked: []string{"shard a/2 has no Active copy left but on peer 3 (qdrant-2), whose data is lost: accept the loss to go on"},
 		},
 		{
 			name: "the loss accepted", peers: "1 2 3-", collections: []string{"a/1: 1 2 3"},
-			wish:  func(w *Wish) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 2}: true} },
+			goal:  func(w *Goal) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 2}: true} },
 			moves: []string{"lost a/2: abandon 3>1", "lost a/2: drop 3", "forget 3: remove"},
 		},
 		{
 			name: "giving up goes on with the peer that it began with", peers: "1 2 3-", collections: []string{"a/1: 3,2r+2"},
-			wish:  func(w *Wish) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
+			goal:  func(w *Goal) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
 			moves: []string{"lost a/0: abandon 3>2", "lost a/0: drop 3", "forget 3: remove"},
 		},
 		{
 			name: "giving up goes on when both are Dead", peers: "1 2 3-", collections: []string{"a/1: 3d,2d"},
-			wish:  func(w *Wish) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
+			goal:  func(w *Goal) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
 			moves: []string{"lost a/0: abandon 3>2", "lost a/0: drop 3", "forget 3: remove"},
 		},
 		{
 			name: "nothing is given up that another copy may bring back", peers: "1 2 3- 4- 5", collections: []string{"a/2: 3,4"},
-			wish:    func(w *Wish) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
+			goal:    func(w *Goal) { w.Lost = peers(3); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
 			moves:   []string{},
 			blocked: []string{"shard a/0 waits for its Active copy on peer 4 (qdrant-3), which does not take part now"},
 		},
 		{
 			name: "two lost peers with the same shard, given up", peers: "1 2 3 4- 5-", collections: []string{"a/2: 4,5"},
-			wish: func(w *Wish) { w.Lost = peers(4, 5); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
+			goal: func(w *Goal) { w.Lost = peers(4, 5); w.GivenUp = map[ShardName]bool{{"a", 0}: true} },
 			moves: []string{"lost a/0: abandon 4>1", "lost a/0: drop 5", "repair a/0: copy 1>2", "forget 5: remove",
 				"lost a/0: drop 4", "forget 4: remove"},
 		},
 		{
-			name: "lost, it is said, and answers", peers: "1 2 3", collections: []string{"a/2: 1,3"}, wish: func(w *Wish) { w.Lost = peers(3) },
+			name: "lost, it is said, and answers", peers: "1 2 3", collections: []string{"a/2: 1,3"}, goal: func(w *Goal) { w.Lost = peers(3) },
 			moves: []string{}, blocked: []string{"peer 3 (qdrant-2) is said to be lost, and answers"},
 		},
 		{
 			name: "said to be lost and leaving, and answers: not removed", peers: "1 2 3", leaving: []clusterapi.PeerID{3},
-			wish:  func(w *Wish) { w.Lost = peers(3) },
+			goal:  func(w *Goal) { w.Lost = peers(3) },
 			moves: []string{}, blocked: []string{"peer 3 (qdrant-2) is said to be lost, and answers"},
 		},
 		{
 			name: "a transfer from a lost peer ends with its replica", peers: "1 2 3-", collections: []string{"a/2: 3,1,2p>2"},
-			wish:  func(w *Wish) { w.Lost = peers(3) },
+			goal:  func(w *Goal) { w.Lost = peers(3) },
 			moves: []string{"lost a/0: drop 3", "repair a/0: copy 1>2", "forget 3: remove"},
 		},
 		{
 			name: "the other copy leaves: it moves first", peers: "1 2 3 4-", collections: []string{"a/2: 3,4"}, leaving: []clusterapi.PeerID{3},
-			wish:  func(w *Wish) { w.Lost = peers(4) },
+			goal:  func(w *Goal) { w.Lost = peers(4) },
 			moves: []string{"repair a/0: copy 3>1", "drain a/0: move 3>2", "forget 3: remove", "lost a/0: drop 4", "forget 4: remove"},
 		},
 		{
-			name: "a lost peer without replicas is forgotten", peers: "1 2 3-", wish: func(w *Wish) { w.Lost = peers(3) },
+			name: "a lost peer without replicas is forgotten", peers: "1 2 3-", goal: func(w *Goal) { w.Lost = peers(3) },
 			moves: []string{"forget 3: remove"},
 		},
 
@@ -248,7 +248,7 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "untouched collections stay", peers: "1 2 3", collections: []string{"a/1: 1", "b/1: 1", "c/1: 1"},
-			wish: func(w *Wish) { w.Untouched = map[string]bool{"a": true, "b": true} }, moves: []string{},
+			goal: func(w *Goal) { w.Untouched = map[string]bool{"a": true, "b": true} }, moves: []string{},
 		},
 		{
 			name: "no balancing while something is not whole", peers: "1 2", collections: []string{"a/1: 1 1 1 1,2p+2"}, moves: []string{},
@@ -261,7 +261,7 @@ func TestMake(t *testing.T) {
 			name: "no balancing while peers disagree on a shard", peers: "1 2", collections: []string{"a/1: 1 1 1 1,2~"}, moves: []string{},
 		},
 		{
-			name: "no balancing asked for", peers: "1 2", collections: []string{"a/1: 1 1 1"}, wish: func(w *Wish) { w.Strategy = None },
+			name: "no balancing asked for", peers: "1 2", collections: []string{"a/1: 1 1 1"}, goal: func(w *Goal) { w.Strategy = None },
 			moves: []string{},
 		},
 		{
@@ -270,34 +270,34 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "a surplus of an untouched collection stays", peers: "1 2 3", collections: []string{"a/1: 1,2,3"},
-			wish: func(w *Wish) { w.Untouched = map[string]bool{"a": true} }, moves: []string{},
+			goal: func(w *Goal) { w.Untouched = map[string]bool{"a": true} }, moves: []string{},
 		},
 		{
 			name: "by size", peers: "1 2", collections: []string{"a/1: 1*700 1*200 1*100", "b/1: 1*50"},
-			wish:  func(w *Wish) { w.Strategy = Size },
+			goal:  func(w *Goal) { w.Strategy = Size },
 			moves: []string{"balance a/0: move 1>2"},
 		},
 		{
 			name: "by size, not for a small difference", peers: "1 2", collections: []string{"a/1: 1*1000 2*920 1*4"},
-			wish: func(w *Wish) { w.Strategy = Size }, moves: []string{},
+			goal: func(w *Goal) { w.Strategy = Size }, moves: []string{},
 		},
 		{
 			name: "by size, not much to copy for a small gain", peers: "1 2", collections: []string{"a/1: 1*1000 1*500 2*450"},
-			wish: func(w *Wish) { w.Strategy = Size }, moves: []string{"balance a/1: move 1>2"},
+			goal: func(w *Goal) { w.Strategy = Size }, moves: []string{"balance a/1: move 1>2"},
 		},
 		{
 			name: "by size, nothing that only turns the difference round", peers: "1 2", collections: []string{"a/1: 1*1000 1*20 2*50"},
-			wish: func(w *Wish) { w.Strategy = Size }, moves: []string{"balance a/1: move 1>2"},
+			goal: func(w *Goal) { w.Strategy = Size }, moves: []string{"balance a/1: move 1>2"},
 		},
 		{
 			name: "by size, many small shards", peers: "1 2", collections: []string{"a/1:" + strings.Repeat(" 1", 12)},
-			wish: func(w *Wish) { w.Strategy = Size },
+			goal: func(w *Goal) { w.Strategy = Size },
 			moves: []string{"balance a/0: move 1>2", "balance a/1: move 1>2", "balance a/2: move 1>2", "balance a/3: move 1>2",
 				"balance a/4: move 1>2", "balance a/5: move 1>2"},
 		},
 		{
 			name: "copies do not come to share a zone", peers: "1 2 3", collections: []string{"a/2: 1,2 1,2 1,2"},
-			wish:  func(w *Wish) { w.Zones = map[clusterapi.PeerID]string{1: "x", 2: "y", 3: "y"} },
+			goal:  func(w *Goal) { w.Zones = map[clusterapi.PeerID]string{1: "x", 2: "y", 3: "y"} },
 			moves: []string{"balance a/0: move 2>3"},
 		},
 	} {
@@ -307,9 +307,9 @@ func TestMake(t *testing.T) {
 			if test.picture != nil {
 				test.picture(&p)
 			}
-			w := wished(p, test.leaving...)
-			if test.wish != nil {
-				test.wish(&w)
+			w := goalOf(p, test.leaving...)
+			if test.goal != nil {
+				test.goal(&w)
 			}
 			got := Make(p, w)
 			assert.Equal(t, test.moves, lines(got.Moves))
@@ -326,15 +326,15 @@ func TestMake(t *testing.T) {
 func TestNow(t *testing.T) {
 	t.Parallel()
 	p := drawn(t, "1 2 3", "a/2: 1,2 2,3 3,1")
-	all := Make(p, wished(p, 2, 3))
+	all := Make(p, goalOf(p, 2, 3))
 	now := Plan{Moves: all.Now()}
 	assert.Equal(t, []string{"drain a/0: drop 2", "drain a/1: move 2>1", "drain a/2: drop 3"}, lines(now.Moves),
 		"the second move of a shard waits for its first, and peers wait for their shards")
 	p = drawn(t, "1 2 3 4", "a/2: 1,2 2,3")
-	assert.Equal(t, []string{"forget 4: remove"}, lines(Make(p, wished(p, 4)).Now()))
+	assert.Equal(t, []string{"forget 4: remove"}, lines(Make(p, goalOf(p, 4)).Now()))
 	// Without peer 2, and with the lost peer 3 still a voter, peer 1 alone would be no majority.
 	p = drawn(t, "1 2 3-", "a/2: 1,3")
-	w := wished(p, 2)
+	w := goalOf(p, 2)
 	w.Lost = peers(3)
 	all = Make(p, w)
 	assert.Equal(t, []string{"lost a/0: drop 3", "forget 3: remove", "forget 2: remove"}, lines(all.Moves))
@@ -344,7 +344,7 @@ func TestNow(t *testing.T) {
 func TestArrange(t *testing.T) {
 	t.Parallel()
 	p := drawn(t, "1 2 3 4 5 6", "a/4: 1,2,3,4")
-	w := wished(p)
+	w := goalOf(p)
 	w.Zones = map[clusterapi.PeerID]string{1: "v", 2: "x", 3: "w", 4: "v", 5: "x", 6: "y"}
 	d := newDraft(p, w)
 	// Four copies in three zones before and after; with the copy on 3 moved to 5 first they would be in two.
@@ -356,7 +356,7 @@ func TestArrange(t *testing.T) {
 func TestAhead(t *testing.T) {
 	t.Parallel()
 	p := drawn(t, "1 2 3 4 5", "a/2: 1,2 3,4 5,1 2,3 4,5", "b/1: 5 5 5")
-	w := wished(p, 4, 5)
+	w := goalOf(p, 4, 5)
 	whole, end := Ahead(p, w)
 	assert.Empty(t, whole.Blocked)
 	assert.Len(t, end.Members, 3)

@@ -115,9 +115,9 @@ func peers(ids ...clusterapi.PeerID) map[clusterapi.PeerID]bool {
 	return set
 }
 
-// wished is the usual wish for a picture: all that answer are targets but those that leave, and everything is done.
-func wished(p topology.Picture, leaving ...clusterapi.PeerID) Wish {
-	w := Wish{Leaving: peers(leaving...), Targets: peers(), Strategy: Count, Repair: true}
+// goalOf is the usual goal for a picture: all that answer are targets but those that leave, and everything is done.
+func goalOf(p topology.Picture, leaving ...clusterapi.PeerID) Goal {
+	w := Goal{Leaving: peers(leaving...), Targets: peers(), Strategy: Count, Repair: true}
 	for _, m := range p.Members {
 		if m.Answers && !w.Leaving[m.ID] {
 			w.Targets[m.ID] = true

@@ -12,10 +12,10 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/shepherd/topology"
 )
 
-// scene is a random cluster and wish: 1 to 10 peers, 1 to 64 shards, replication factors 1 to 3.
+// scene is a random cluster and goal: 1 to 10 peers, 1 to 64 shards, replication factors 1 to 3.
 type scene struct {
 	picture topology.Picture
-	wish    Wish
+	goal    Goal
 }
 
 // trouble says what a random cluster may suffer from.
@@ -23,7 +23,7 @@ type trouble struct{ away, unhealthy, doubts, zones, busy bool }
 
 func draw(t *rapid.T, may trouble) scene {
 	var p topology.Picture
-	w := Wish{Leaving: peers(), Lost: peers(), Targets: peers(), Zones: map[clusterapi.PeerID]string{}, GivenUp: map[ShardName]bool{},
+	w := Goal{Leaving: peers(), Lost: peers(), Targets: peers(), Zones: map[clusterapi.PeerID]string{}, GivenUp: map[ShardName]bool{},
 		Untouched: map[string]bool{}, Repair: true, Strategy: Count}
 	n := rapid.IntRange(1, 10).Draw(t, "peers")
 	away := 0
@@ -125,7 +125,7 @@ func settle(p topology.Picture) topology.Picture {
 }
 
 // carryOut plans, does and waits until there is nothing left to do, and holds every plan to the laws.
-func carryOut(t *rapid.T, p topology.Picture, w Wish) (topology.Picture, Plan) {
+func carryOut(t *rapid.T, p topology.Picture, w Goal) (topology.Picture, Plan) {
 	for range 12 {
 		plan := Make(p, w)
 		requireLawful(t, p, w, plan)
@@ -169,10 +169,10 @@ func TestPlansAreLawful(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		scene := draw(t, trouble{away: true, unhealthy: true, doubts: true, zones: rapid.Bool().Draw(t, "zones"), busy: true})
-		scene.wish.Strategy = rapid.SampledFrom([]Strategy{None, Count, Size}).Draw(t, "strategy")
-		scene.wish.Repair = rapid.IntRange(0, 3).Draw(t, "repair") > 0
+		scene.goal.Strategy = rapid.SampledFrom([]Strategy{None, Count, Size}).Draw(t, "strategy")
+		scene.goal.Repair = rapid.IntRange(0, 3).Draw(t, "repair") > 0
 		before := hasLive(scene.picture)
-		end, _ := carryOut(t, scene.picture, scene.wish)
+		end, _ := carryOut(t, scene.picture, scene.goal)
 		require.Subset(t, hasLive(end), before)
 	})
 }
@@ -183,7 +183,7 @@ func TestDrainsEndEmptyAndEven(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		scene := draw(t, trouble{unhealthy: true, busy: true})
-		p, w := scene.picture, scene.wish
+		p, w := scene.picture, scene.goal
 		targets := len(w.Targets)
 		if targets == 0 || len(hasLive(p)) < countShards(p) {
 			t.Skip("nowhere to go, or nothing to go there")
@@ -213,7 +213,7 @@ func TestDrainsEndEmptyAndEven(t *testing.T) {
 }
 
 // requireEven holds the targets to within one replica of each other, in each collection and in all together.
-func requireEven(t require.TestingT, p topology.Picture, w Wish) {
+func requireEven(t require.TestingT, p topology.Picture, w Goal) {
 	all := map[clusterapi.PeerID]int{}
 	for _, c := range p.Collections {
 		in := map[clusterapi.PeerID]int{}
@@ -228,7 +228,7 @@ func requireEven(t require.TestingT, p topology.Picture, w Wish) {
 	require.LessOrEqual(t, spread(w, all), 1, "all together: %v", all)
 }
 
-func spread(w Wish, counts map[clusterapi.PeerID]int) int {
+func spread(w Goal, counts map[clusterapi.PeerID]int) int {
 	least, most := -1, 0
 	for id := range w.Targets {
 		if least < 0 || counts[id] < least {
@@ -252,7 +252,7 @@ func TestLostPeersAreReplaced(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		scene := draw(t, trouble{away: true, busy: true})
-		p, w := scene.picture, scene.wish
+		p, w := scene.picture, scene.goal
 		w.Leaving = peers()
 		for _, m := range p.Members {
 			if m.Answers {
@@ -289,7 +289,7 @@ func TestBalanceBySizeNarrows(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		scene := draw(t, trouble{zones: rapid.Bool().Draw(t, "zones")})
-		p, w := scene.picture, scene.wish
+		p, w := scene.picture, scene.goal
 		w.Strategy, w.Leaving = Size, peers()
 		for _, m := range p.Members {
 			w.Targets[m.ID] = true

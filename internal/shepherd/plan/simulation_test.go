@@ -96,8 +96,8 @@ func (s *server) picture() topology.Picture {
 	return topology.Draw(time.Time{}, views)
 }
 
-func (s *server) wish() Wish {
-	w := Wish{Leaving: peers(), Lost: peers(), Targets: peers(), Repair: true, Strategy: Count}
+func (s *server) goal() Goal {
+	w := Goal{Leaving: peers(), Lost: peers(), Targets: peers(), Repair: true, Strategy: Count}
 	for id, peer := range s.peers {
 		switch {
 		case peer.destroyed:
@@ -230,7 +230,7 @@ func (s *server) down() int {
 	return count
 }
 
-// TestNothingIsLostOnTheWay: a cluster in which peers go away, come back and are destroyed, transfers fail, the wish turns round, views
+// TestNothingIsLostOnTheWay: a cluster in which peers go away, come back and are destroyed, transfers fail, the goal turns round, views
 // lag behind and the one who carries out plans begins only some of what it may: no move that is begun takes a shard's last good copy
 // away, nor its last one that answers; and left in peace, all ends as wished. Each look is a new plan, so this is also what happens when
 // whoever carries them out is killed at any point.
@@ -285,7 +285,7 @@ func TestNothingIsLostOnTheWay(t *testing.T) {
 
 // beginSome plans from what the peers say and begins some of it.
 func beginSome(t *rapid.T, s *server) {
-	w := s.wish()
+	w := s.goal()
 	plan := Make(s.picture(), w)
 	for _, m := range plan.Now() {
 		if !rapid.Bool().Draw(t, "begun") {
@@ -317,7 +317,7 @@ func settleDown(t *rapid.T, s *server) bool {
 	for range 40 {
 		s.write()
 		s.tell(nil)
-		p, w := s.picture(), s.wish()
+		p, w := s.picture(), s.goal()
 		plan := Make(p, w)
 		for _, m := range plan.Now() {
 			s.begin(m)
@@ -325,7 +325,7 @@ func settleDown(t *rapid.T, s *server) bool {
 		s.finish()
 	}
 	s.tell(nil)
-	p, w := s.picture(), s.wish()
+	p, w := s.picture(), s.goal()
 	last := Make(p, w)
 	require.Empty(t, last.Moves, "there is always more to do: %v", lines(last.Moves))
 	require.Empty(t, last.Blocked)

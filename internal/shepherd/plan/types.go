@@ -1,4 +1,4 @@
-// Package plan turns a picture of a cluster and a wish into moves. It is pure: it asks nobody and changes nothing, so every rule of it
+// Package plan turns a picture of a cluster and a goal into moves. It is pure: it asks nobody and changes nothing, so every rule of it
 // can be tested against random clusters. Its rules, in order: never drop the last good copy of a shard, never put two copies on one
 // peer, finish repairs before drains and drains before balancing.
 package plan
@@ -19,8 +19,8 @@ const (
 	Size  Strategy = "size"  // bytes per peer
 )
 
-// Wish is what the cluster should become.
-type Wish struct {
+// Goal is what the cluster should become.
+type Goal struct {
 	// Leaving are peers that must end up without replicas, and out of the cluster.
 	Leaving map[clusterapi.PeerID]bool
 	// Lost are peers whose data is gone for good and that may be replaced: their replicas are dropped where another Active one answers.
@@ -125,14 +125,14 @@ func Words(kind Kind, shard, from, to string) string {
 	}
 }
 
-// Plan is the moves that lead to the wish, in order, and the reasons why some of it can't be had. A move may count on those before it:
+// Plan is the moves that lead to the goal, in order, and the reasons why some of it can't be had. A move may count on those before it:
 // only what Now returns may begin at once.
 type Plan struct {
 	Moves   []Move
 	Blocked []Block
 }
 
-// Block says why a part of the wish can't be had now.
+// Block says why a part of the goal can't be had now.
 type Block struct {
 	// Shard is zero where the reason is not one shard's.
 	Shard  ShardName

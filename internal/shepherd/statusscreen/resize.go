@@ -55,7 +55,7 @@ func MakeResize(f tend.Facts, p topology.Picture, settings tend.Settings, pod fu
 	if f.StatefulSet.Paused {
 		r.Notes = append(r.Notes, "shepherd is paused by the annotation on the StatefulSet, so nothing would be done now")
 	}
-	whole, after := plan.Ahead(p, outlook.Wish)
+	whole, after := plan.Ahead(p, outlook.Goal)
 	r.Moves = moves(p, whole.Moves)
 	for _, m := range whole.Moves {
 		r.Bytes += m.Bytes
@@ -63,7 +63,7 @@ func MakeResize(f tend.Facts, p topology.Picture, settings tend.Settings, pod fu
 	for _, b := range whole.Blocked {
 		r.Blocked = append(r.Blocked, b.Reason)
 	}
-	for id := range outlook.Wish.Leaving {
+	for id := range outlook.Goal.Leaving {
 		if _, still := after.Member(id); still && len(whole.Blocked) == 0 {
 			r.Blocked = append(r.Blocked, fmt.Sprintf("%s could not be emptied while something else is under way", call(p, id)))
 		}
@@ -71,7 +71,7 @@ func MakeResize(f tend.Facts, p topology.Picture, settings tend.Settings, pod fu
 	slices.Sort(r.Blocked)
 	r.Possible = len(r.Blocked) == 0
 	r.Peers = loads(p, after)
-	if len(f.Pods) > pods && len(outlook.Wish.Zones) > 0 {
+	if len(f.Pods) > pods && len(outlook.Goal.Zones) > 0 {
 		r.Notes = append(r.Notes, "which zones new pods will be in is not known, so what they get may differ")
 	}
 	for _, c := range p.Collections {

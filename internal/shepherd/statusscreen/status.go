@@ -96,7 +96,7 @@ func MakeStatus(name, permit string, f tend.Facts, p topology.Picture, o tend.Ou
 		Permit:      permit,
 		At:          p.At,
 		StatefulSet: statefulSet(name, f),
-		Peers:       peers(f, p, o.Wish),
+		Peers:       peers(f, p, o.Goal),
 		Collections: collections(p),
 		Transfers:   transfers(p),
 		Versions:    versions(p),
@@ -146,7 +146,7 @@ func stateOf(s kube.StatefulSet) string {
 }
 
 // peers are the members in order of their pods, those without a pod after them, and at the end pods that have no member.
-func peers(f tend.Facts, p topology.Picture, w plan.Wish) []Peer {
+func peers(f tend.Facts, p topology.Picture, w plan.Goal) []Peer {
 	list := []Peer{}
 	for _, m := range p.Members {
 		peer := Peer{Pod: m.Pod, ID: m.ID, Version: m.Version, State: peerState(p, w, m), Zone: w.Zones[m.ID], Points: -1, Bytes: -1}
@@ -206,7 +206,7 @@ func podState(pod kube.Pod) string {
 	}
 }
 
-func peerState(p topology.Picture, w plan.Wish, m topology.Member) string {
+func peerState(p topology.Picture, w plan.Goal, m topology.Member) string {
 	var state string
 	switch {
 	case !p.Joined(m.ID):

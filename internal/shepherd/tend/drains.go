@@ -28,24 +28,24 @@ func (l *loop) tellDrains(ctx context.Context, p topology.Picture, leaving map[c
 	for _, id := range slices.Sorted(maps.Keys(leaving)) {
 		left := len(p.Replicas(id))
 		d, known := l.drains[id]
-		if !known && !l.grounds.confirmed[ground{kind: groundLeaves, peer: id}] {
+		if !known && !l.conditions.confirmed[condition{kind: conditionLeaves, peer: id}] {
 			continue
 		}
 		if !known {
 			d = &drain{name: p.Name(id), began: p.At, all: left, left: left}
 			l.drains[id] = d
 			l.metrics.drains.WithLabelValues(started).Inc()
-			l.tell(ctx, slog.LevelInfo, "DrainStarted", fmt.Sprintf("draining %s, which leaves: %d replicas", d.name, left))
+			l.record(ctx, slog.LevelInfo, "DrainStarted", fmt.Sprintf("draining %s, which leaves: %d replicas", d.name, left))
 			continue
 		}
 		if left != d.left {
 			d.left, d.all = left, max(d.all, left)
 			l.o.Log.InfoContext(ctx, "draining", "peer", d.name, "left", left, "of", d.all)
 		}
-		l.tellFailedDrain(ctx, p, id, d)
+		l.recordFailedDrain(ctx, p, id, d)
 	}
 	for id, d := range l.drains {
-		if leaving[id] || !l.grounds.confirmed[ground{kind: groundStays, peer: id}] {
+		if leaving[id] || !l.conditions.confirmed[condition{kind: conditionStays, peer: id}] {
 			continue
 		}
 		seconds := p.At.Sub(d.began).Seconds()
@@ -54,18 +54,18 @@ func (l *loop) tellDrains(ctx context.Context, p topology.Picture, leaving map[c
 			l.o.Log.InfoContext(ctx, "a peer whose drain has failed leaves no more", "peer", d.name, "removed", !knownByOthers(p, id))
 		case knownByOthers(p, id):
 			l.metrics.drains.WithLabelValues(turnedRound).Inc()
-			l.tell(ctx, slog.LevelInfo, "DrainTurnedRound", fmt.Sprintf("%s stays after all: its drain ends with %d of %d replicas left, after %.1f seconds",
+			l.record(ctx, slog.LevelInfo, "DrainTurnedRound", fmt.Sprintf("%s stays after all: its drain ends with %d of %d replicas left, after %.1f seconds",
 				d.name, len(p.Replicas(id)), d.all, seconds))
 		default:
 			l.metrics.drains.WithLabelValues(finished).Inc()
-			l.tell(ctx, slog.LevelInfo, "DrainFinished", fmt.Sprintf("drained %s of %d replicas in %.1f seconds, and removed it from the cluster", d.name, d.all, seconds))
+			l.record(ctx, slog.LevelInfo, "DrainFinished", fmt.Sprintf("drained %s of %d replicas in %.1f seconds, and removed it from the cluster", d.name, d.all, seconds))
 		}
 		delete(l.drains, id)
 	}
 }
 
-// tellFailedDrain tells that a pod is gone whose peer still has replicas. Once the pod is back it is drained anew.
-func (l *loop) tellFailedDrain(ctx context.Context, p topology.Picture, id clusterapi.PeerID, d *drain) {
+// recordFailedDrain tells that a pod is gone whose peer still has replicas. Once the pod is back it is drained anew.
+func (l *loop) recordFailedDrain(ctx context.Context, p topology.Picture, id clusterapi.PeerID, d *drain) {
 	m, _ := p.Member(id)
 	_, running := l.facts.pod(m.Ordinal)
 	switch {
@@ -78,7 +78,7 @@ func (l *loop) tellFailedDrain(ctx context.Context, p topology.Picture, id clust
 			names = append(names, plan.ShardName{Collection: r.Collection, Shard: r.Shard}.String())
 		}
 		l.metrics.drains.WithLabelValues(failed).Inc()
-		l.tell(ctx, slog.LevelWarn, "DrainFailed", fmt.Sprintf("the pod of %s is gone, and %d of %d replicas are left on its volume: %s; scaling up to %d brings them back",
+		l.record(ctx, slog.LevelWarn, "DrainFailed", fmt.Sprintf("the pod of %s is gone, and %d of %d replicas are left on its volume: %s; scaling up to %d brings them back",
 			d.name, d.left, d.all, some(names), m.Ordinal+1))
 	}
 }
@@ -106,7 +106,7 @@ func (l *loop) tellRebalance(ctx context.Context, p topology.Picture, o Outlook)
 	if r == nil {
 		return
 	}
-	for _, f := range l.flights {
+	for _, f := range l.ongoing {
 		if f.move.Why == plan.WhyBalance {
 			return
 		}
@@ -117,11 +117,11 @@ func (l *loop) tellRebalance(ctx context.Context, p topology.Picture, o Outlook)
 		}
 	}
 	result, word := finished, "rebalanced"
-	if o.Wish.Strategy != l.o.Settings.Strategy || len(o.Plan.Moves) > 0 || len(o.Plan.Blocked) > 0 {
+	if o.Goal.Strategy != l.o.Settings.Strategy || len(o.Plan.Moves) > 0 || len(o.Plan.Blocked) > 0 {
 		result, word = interrupted, "rebalancing was interrupted"
 	}
 	l.rebalance = nil
 	l.metrics.rebalances.WithLabelValues(result).Inc()
-	l.tell(ctx, slog.LevelInfo, "Rebalance"+map[string]string{finished: "Finished", interrupted: "Interrupted"}[result],
+	l.record(ctx, slog.LevelInfo, "Rebalance"+map[string]string{finished: "Finished", interrupted: "Interrupted"}[result],
 		fmt.Sprintf("%s: %d moves, %d bytes, %.1f seconds", word, r.moves, r.bytes, p.At.Sub(r.began).Seconds()))
 }

@@ -103,7 +103,7 @@ func (m *metrics) show(f Facts, p topology.Picture, o Outlook, seen map[transfer
 		if withoutPod(f, p, member) {
 			gone++
 		}
-		if p.Joined(member.ID) && !o.Wish.Leaving[member.ID] {
+		if p.Joined(member.ID) && !o.Goal.Leaving[member.ID] {
 			joined++
 		}
 		if member.Answers {

@@ -117,7 +117,7 @@ func mismatches(f Facts, p topology.Picture) []Note {
 }
 
 // blocks turns what a plan could not do into notes.
-func blocks(w plan.Wish, blocked []plan.Block) []Note {
+func blocks(w plan.Goal, blocked []plan.Block) []Note {
 	var notes []Note
 	for _, b := range blocked {
 		reason := Blocked

@@ -1,6 +1,6 @@
 // Package tend is the one loop that changes a cluster: it drains peers that leave, re-creates what is missing, spreads shards over new
 // peers and forgets peers that are gone. It starts nothing and keeps nothing between runs: where it stands is read from Qdrant and from
-// Kubernetes each time, so it may be killed at any point. What it decides is in pure functions (Wishes, Next); Run only carries it out.
+// Kubernetes each time, so it may be killed at any point. What it decides is in pure functions (Goals, Next); Run only carries it out.
 package tend
 
 import (

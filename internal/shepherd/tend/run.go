@@ -36,15 +36,15 @@ func Run(ctx context.Context, options Options) error {
 type loop struct {
 	o       Options
 	metrics *metrics
-	herald  *herald
+	once    *onceLog
 	actor   *act.Actor
 
-	grounds      grounds
+	conditions   conditions
 	notes, whole act.Confirm[string]
-	flights      []*flight
+	ongoing      []*ongoingMove
 	seen         map[transferKey]time.Time
 	stuck        map[transferKey]time.Time
-	// retries are moves, again are chores.
+	// retries are moves, again are tasks.
 	retries, again *backoff
 	drains         map[clusterapi.PeerID]*drain
 	rebalance      *rebalance
@@ -64,8 +64,8 @@ func newLoop(options Options) (*loop, error) {
 	}
 	confirm := act.Confirm[string]{Needed: o.Confirm}
 	l := &loop{
-		o: o, metrics: m, herald: &herald{log: o.Log, said: map[string]string{}},
-		grounds: grounds{confirm: act.Confirm[ground]{Needed: o.Confirm}}, notes: confirm, whole: confirm,
+		o: o, metrics: m, once: &onceLog{log: o.Log, said: map[string]string{}},
+		conditions: conditions{confirm: act.Confirm[condition]{Needed: o.Confirm}}, notes: confirm, whole: confirm,
 		drains: map[clusterapi.PeerID]*drain{}, stuck: map[transferKey]time.Time{},
 		retries: newBackoff(o.Backoff, o.MaxBackoff), again: newBackoff(o.Backoff, o.MaxBackoff),
 	}
@@ -90,7 +90,7 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 		return l.blind(ctx, err)
 	}
 	l.retries.worked(targetKubernetes)
-	l.herald.over(ctx, targetKubernetes, "Kubernetes answers again")
+	l.once.over(ctx, targetKubernetes, "Kubernetes answers again")
 	l.facts = facts
 
 	p, views := topology.Observe(ctx, Targets(facts, l.o.Pod, l.o.Peer), l.o.Timeout)
@@ -106,22 +106,22 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 	if len(l.pods) > 0 {
 		l.retries.worked(targetQdrant)
 	}
-	l.tellSilent(ctx, p)
+	l.recordSilent(ctx, p)
 	o := Next(facts, p, l.o.Settings)
 	l.seen = ages(p, l.seen)
 	l.forgetStuck(p)
 	l.metrics.show(facts, p, o, l.seen)
-	l.tellNotes(ctx, o)
+	l.recordNotes(ctx, o)
 	l.tellHeld(ctx, o)
-	l.land(ctx, p)
+	l.settle(ctx, p)
 	l.keepGuard(ctx, p)
 	if l.o.DryRun {
-		l.tellPlan(ctx, o)
+		l.recordPlan(ctx, o)
 		return l.o.Interval
 	}
 	if o.Held != "" {
 		l.held(ctx, p, o)
-		l.tellPlan(ctx, o)
+		l.recordPlan(ctx, o)
 		if len(l.pods) == 0 {
 			return max(l.o.Interval, l.retries.failed(targetQdrant, time.Now()))
 		}
@@ -134,13 +134,13 @@ func (l *loop) tick(ctx context.Context) time.Duration {
 func (l *loop) held(ctx context.Context, p topology.Picture, o Outlook) {
 	switch {
 	case o.Leaderless:
-		l.grounds.leaderless(l.facts, p, o.Wish)
+		l.conditions.leaderless(l.facts, p, o.Goal)
 	case o.Paused:
-		chores := slices.DeleteFunc(slices.Clone(o.Chores), func(c Chore) bool { return !c.marks() })
-		l.grounds.see(l.facts, p, Outlook{Wish: o.Wish, Chores: chores}, nil, false)
-		l.doChores(ctx, chores)
+		tasks := slices.DeleteFunc(slices.Clone(o.Tasks), func(c Task) bool { return !c.marks() })
+		l.conditions.see(l.facts, p, Outlook{Goal: o.Goal, Tasks: tasks}, nil, false)
+		l.doTasks(ctx, tasks)
 	default:
-		l.grounds.none()
+		l.conditions.none()
 	}
 	if stopping(l.facts.StatefulSet) != "" {
 		clear(l.drains)
@@ -150,16 +150,16 @@ func (l *loop) held(ctx context.Context, p topology.Picture, o Outlook) {
 
 // work does what the outlook says, as far as it is confirmed.
 func (l *loop) work(ctx context.Context, p topology.Picture, o Outlook) time.Duration {
-	moving := slices.ContainsFunc(l.flights, func(f *flight) bool { return f.move.Why == plan.WhyBalance })
-	l.grounds.see(l.facts, p, o, l.drains, moving)
-	moves := l.grounds.moves(l.facts, p, o)
+	moving := slices.ContainsFunc(l.ongoing, func(f *ongoingMove) bool { return f.move.Why == plan.WhyBalance })
+	l.conditions.see(l.facts, p, o, l.drains, moving)
+	moves := l.conditions.moves(l.facts, p, o)
 	// What an earlier move of the plan must precede is planned anew once that has been made.
-	pending := len(moves) < len(o.Plan.Now()) || len(l.grounds.chores(l.facts, o.Chores)) < len(o.Chores)
-	l.tellDrains(ctx, p, o.Wish.Leaving)
-	if l.grounds.confirmed[wholeOf(l.facts, p, o.Wish)] {
+	pending := len(moves) < len(o.Plan.Now()) || len(l.conditions.tasks(l.facts, o.Tasks)) < len(o.Tasks)
+	l.tellDrains(ctx, p, o.Goal.Leaving)
+	if l.conditions.confirmed[wholeOf(l.facts, p, o.Goal)] {
 		l.tellRebalance(ctx, p, o)
 	}
-	l.doChores(ctx, o.Chores)
+	l.doTasks(ctx, o.Tasks)
 	l.abortStuck(ctx, p)
 	l.begin(ctx, p, moves)
 	return l.pace(p, pending)
@@ -175,7 +175,7 @@ func (l *loop) begin(ctx context.Context, p topology.Picture, moves []plan.Move)
 		}
 	}
 	// The moves that wait are still in the list that is scheduled: what depends on them waits as well.
-	for _, m := range act.Schedule(moves, running(p, l.flights), act.LimitsFor(l.o.Settings.Limit, peers)) {
+	for _, m := range act.Schedule(moves, running(p, l.ongoing), act.LimitsFor(l.o.Settings.Limit, peers)) {
 		if !slices.Contains(ready, m) {
 			continue
 		}
@@ -194,11 +194,11 @@ func (l *loop) start(ctx context.Context, p topology.Picture, m plan.Move) bool 
 	case ctx.Err() != nil:
 		return false
 	case errors.Is(err, errHalt):
-		l.herald.say(ctx, "halt", slog.LevelWarn, err.Error())
+		l.once.say(ctx, "halt", slog.LevelWarn, err.Error())
 		return false
 	case errors.Is(err, act.ErrNotYet):
 		if l.retries.failed(subject(m), now) >= l.o.MaxBackoff {
-			l.herald.say(ctx, "begin/"+subject(m), slog.LevelWarn, "still refused: "+err.Error())
+			l.once.say(ctx, "begin/"+subject(m), slog.LevelWarn, "still refused: "+err.Error())
 		}
 		return true
 	case errors.Is(err, act.ErrLeftBehind):
@@ -209,11 +209,11 @@ func (l *loop) start(ctx context.Context, p topology.Picture, m plan.Move) bool 
 	case err != nil:
 		// Nobody knows whether the cluster has taken it: the next pictures will tell. So it is while another leader is elected, when
 		// the server gives up waiting for its consensus.
-		l.herald.say(ctx, "begin/"+subject(m), slog.LevelWarn, err.Error())
+		l.once.say(ctx, "begin/"+subject(m), slog.LevelWarn, err.Error())
 	}
-	delete(l.herald.said, "halt")
-	f := &flight{move: m, began: now, seen: err == nil, unsure: err != nil && !errors.Is(err, act.ErrLeftBehind)}
-	l.flights = append(l.flights, f)
+	delete(l.once.said, "halt")
+	f := &ongoingMove{move: m, began: now, seen: err == nil, unsure: err != nil && !errors.Is(err, act.ErrLeftBehind)}
+	l.ongoing = append(l.ongoing, f)
 	if f.unsure {
 		return true
 	}
@@ -221,7 +221,7 @@ func (l *loop) start(ctx context.Context, p topology.Picture, m plan.Move) bool 
 	if m.Why == plan.WhyBalance && l.rebalance == nil {
 		l.rebalance = &rebalance{began: now}
 		l.metrics.rebalances.WithLabelValues(started).Inc()
-		l.tell(ctx, slog.LevelInfo, "RebalanceStarted", "spreading replicas over the peers")
+		l.record(ctx, slog.LevelInfo, "RebalanceStarted", "spreading replicas over the peers")
 	}
 	l.o.Log.InfoContext(ctx, "begun: "+m.String(), "why", m.Why, "bytes", m.Bytes)
 	return true
@@ -238,24 +238,24 @@ func subject(m plan.Move) string {
 func (l *loop) failed(ctx context.Context, m plan.Move, why string) {
 	wait := l.retries.failed(subject(m), time.Now())
 	l.metrics.move(m, failed)
-	l.herald.say(ctx, "begin/"+subject(m), slog.LevelWarn, "failed: "+m.String(), "why", m.Why, "error", why, "retry", wait.String())
+	l.once.say(ctx, "begin/"+subject(m), slog.LevelWarn, "failed: "+m.String(), "why", m.Why, "error", why, "retry", wait.String())
 }
 
-// land settles the moves that have come to an end.
-func (l *loop) land(ctx context.Context, p topology.Picture) {
-	l.flights = slices.DeleteFunc(l.flights, func(f *flight) bool {
+// settle counts and logs the moves that have ended, and forgets them.
+func (l *loop) settle(ctx context.Context, p topology.Picture) {
+	l.ongoing = slices.DeleteFunc(l.ongoing, func(f *ongoingMove) bool {
 		result, moved := f.look(p)
-		if f.unsure && (f.seen || result == arrived) {
+		if f.unsure && (f.seen || result == moveDone) {
 			f.unsure = false
 			l.metrics.move(f.move, started)
 		}
 		seconds := p.At.Sub(f.began).Seconds()
 		switch result {
-		case flying:
+		case movePending:
 			return false
-		case arrived:
+		case moveDone:
 			l.retries.worked(subject(f.move))
-			delete(l.herald.said, "begin/"+subject(f.move))
+			delete(l.once.said, "begin/"+subject(f.move))
 			l.metrics.move(f.move, finished)
 			l.metrics.points.Add(float64(max(moved.Points, 0)))
 			l.metrics.bytes.Add(float64(max(moved.Bytes, 0)))
@@ -264,14 +264,14 @@ func (l *loop) land(ctx context.Context, p topology.Picture) {
 				l.rebalance.bytes += max(moved.Bytes, 0)
 			}
 			l.o.Log.InfoContext(ctx, "finished: "+f.move.String(), "why", f.move.Why, "seconds", seconds, "points", moved.Points, "bytes", moved.Bytes)
-		case lostOnTheWay:
+		case moveFailed:
 			if f.unsure {
 				wait := l.retries.failed(subject(f.move), time.Now())
 				l.o.Log.InfoContext(ctx, "to be tried again, for it was not taken up: "+f.move.String(), "why", f.move.Why, "retry", wait.String())
 				return true
 			}
 			l.failed(ctx, f.move, "it has ended, and what it was to make is not there")
-		case pointless:
+		case moveObsolete:
 			l.o.Log.InfoContext(ctx, "the shard is gone: "+f.move.String(), "why", f.move.Why)
 		}
 		return true
@@ -300,13 +300,13 @@ func (l *loop) abortStuck(ctx context.Context, p topology.Picture) {
 			continue
 		}
 		shard := plan.ShardName{Collection: key.collection, Shard: key.shard}
-		if !l.grounds.confirmed[key.stuck()] || p.At.Sub(since) < l.patience(p, key) || l.facts.GivenUp[shard] || l.retries.waits("abort "+shard.String(), p.At) {
+		if !l.conditions.confirmed[key.stuck()] || p.At.Sub(since) < l.patience(p, key) || l.facts.GivenUp[shard] || l.retries.waits("abort "+shard.String(), p.At) {
 			continue
 		}
 		l.retries.failed("abort "+shard.String(), p.At)
 		err := l.actor.Abort(ctx, p, shard, key.from, key.to)
 		if err != nil && !errors.Is(err, errHalt) && ctx.Err() == nil {
-			l.herald.say(ctx, "abort/"+shard.String(), slog.LevelWarn, err.Error())
+			l.once.say(ctx, "abort/"+shard.String(), slog.LevelWarn, err.Error())
 		}
 		if err == nil {
 			l.o.Log.WarnContext(ctx, "aborted a transfer with an end that does not answer", "shard", shard.String(), "from", key.from, "to", key.to)
@@ -325,7 +325,7 @@ func (l *loop) patience(p topology.Picture, key transferKey) time.Duration {
 	return l.o.Stuck
 }
 
-// errHalt says that the ground for a change has gone since it was decided on.
+// errHalt says that the condition for a change has gone since it was decided on.
 var errHalt = errors.New("no change now")
 
 // allowed is asked right before each change. Reading the StatefulSet anew keeps a process that is cut off from Kubernetes, and so may
@@ -346,52 +346,52 @@ func (l *loop) allowed(ctx context.Context) error {
 	return nil
 }
 
-// doChores does those that are confirmed. A chore that has vanished begins anew when it comes back.
-func (l *loop) doChores(ctx context.Context, chores []Chore) {
+// doTasks does those that are confirmed. A task that has vanished begins anew when it comes back.
+func (l *loop) doTasks(ctx context.Context, tasks []Task) {
 	texts := map[string]bool{}
-	for _, chore := range chores {
-		texts[chore.Text] = true
+	for _, task := range tasks {
+		texts[task.Text] = true
 	}
 	l.again.keep(texts)
-	for _, chore := range l.grounds.chores(l.facts, chores) {
-		if l.again.waits(chore.Text, time.Now()) {
+	for _, task := range l.conditions.tasks(l.facts, tasks) {
+		if l.again.waits(task.Text, time.Now()) {
 			continue
 		}
 		// What was done shows in the facts a moment later; until then it is not done again.
-		l.again.failed(chore.Text, time.Now())
+		l.again.failed(task.Text, time.Now())
 		err := l.allowed(ctx)
 		if err == nil {
-			err = l.do(ctx, chore)
+			err = l.do(ctx, task)
 		}
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			l.herald.say(ctx, "chore/"+chore.Text, slog.LevelWarn, chore.Text+": "+err.Error())
+			l.once.say(ctx, "task/"+task.Text, slog.LevelWarn, task.Text+": "+err.Error())
 			continue
 		}
-		l.tell(ctx, slog.LevelInfo, choreReason(chore), chore.Text)
+		l.record(ctx, slog.LevelInfo, taskReason(task), task.Text)
 	}
 }
 
-func (l *loop) do(ctx context.Context, chore Chore) error {
+func (l *loop) do(ctx context.Context, task Task) error {
 	switch {
-	case chore.Annotate != nil:
-		return l.o.Kubernetes.AnnotateClaim(ctx, chore.Ordinal, chore.Annotate)
-	case chore.Delete.Name != "":
-		return l.o.Kubernetes.DeletePod(ctx, chore.Delete.Name, chore.Delete.UID)
+	case task.Annotate != nil:
+		return l.o.Kubernetes.AnnotateClaim(ctx, task.Ordinal, task.Annotate)
+	case task.Delete.Name != "":
+		return l.o.Kubernetes.DeletePod(ctx, task.Delete.Name, task.Delete.UID)
 	default:
 		return l.o.Store.UpdateState(ctx, func(data map[string]string) {
-			data[KeyAcceptLoss] = withoutLosses(data[KeyAcceptLoss], chore.Forget)
+			data[KeyAcceptLoss] = withoutLosses(data[KeyAcceptLoss], task.Forget)
 		})
 	}
 }
 
-func choreReason(chore Chore) string {
+func taskReason(task Task) string {
 	switch {
-	case chore.Annotate != nil:
+	case task.Annotate != nil:
 		return "ClaimMarked"
-	case chore.Delete.Name != "":
+	case task.Delete.Name != "":
 		return "PodRestarted"
 	default:
 		return "LossSettled"
@@ -413,11 +413,11 @@ func (l *loop) keepGuard(ctx context.Context, p topology.Picture) {
 	}
 	if err := l.o.Store.UpdateState(ctx, func(data map[string]string) { maps.Copy(data, g.values()) }); err != nil {
 		l.retries.failed("guard", time.Now())
-		l.herald.say(ctx, "guard", slog.LevelWarn, "writing what guard asks for: "+err.Error())
+		l.once.say(ctx, "guard", slog.LevelWarn, "writing what guard asks for: "+err.Error())
 		return
 	}
 	l.retries.worked("guard")
-	l.herald.over(ctx, "guard", "what guard asks for is written again")
+	l.once.over(ctx, "guard", "what guard asks for is written again")
 	l.guard, l.guarded = g, p.At
 }
 
@@ -426,7 +426,7 @@ const guardSentence = 30 * time.Second
 
 // pace is how long to wait: shortly while something is under way, a second while something is to be confirmed and all peers answer.
 func (l *loop) pace(p topology.Picture, pending bool) time.Duration {
-	if len(l.flights) > 0 {
+	if len(l.ongoing) > 0 {
 		return l.o.Fast
 	}
 	if !pending {
@@ -443,7 +443,7 @@ func (l *loop) pace(p topology.Picture, pending bool) time.Duration {
 // blind is an observation that Kubernetes did not answer. Without it nobody knows who should leave, so nothing is done.
 func (l *loop) blind(ctx context.Context, err error) time.Duration {
 	l.metrics.failures.WithLabelValues(targetKubernetes).Inc()
-	l.grounds.blind()
-	l.herald.say(ctx, targetKubernetes, slog.LevelWarn, err.Error())
+	l.conditions.blind()
+	l.once.say(ctx, targetKubernetes, slog.LevelWarn, err.Error())
 	return l.retries.failed(targetKubernetes, time.Now())
 }

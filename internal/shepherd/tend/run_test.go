@@ -24,8 +24,8 @@ import (
 )
 
 // withData is a release of n pods with a collection of 10 shards with two copies each.
-func withData(t *testing.T, n int, options qdranttest.Options) *world {
-	w := newWorld(t, n, options)
+func withData(t *testing.T, n int, options qdranttest.Options) *fixture {
+	w := newFixture(t, n, options)
 	w.cluster.CreateCollection("c", 10, 2)
 	for shard := range 10 {
 		w.cluster.SetPoints("c", uint32(shard), 100, 1000)
@@ -94,7 +94,7 @@ func TestDrain(t *testing.T) {
 		assert.Zero(t, w.claim(4).Drained)
 	})
 	inBubble(t, "with a single copy of everything", func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		w.cluster.CreateCollection("single", 6, 1)
 		w.run(w.options())
 		w.scale(1)
@@ -110,7 +110,7 @@ func TestDrain(t *testing.T) {
 		assert.True(t, w.whole("c", 10, 1, 1))
 	})
 	inBubble(t, "the only copy is on a pod that is gone: it stays, and the claim is not marked", func(t *testing.T) {
-		w := newWorld(t, 4, qdranttest.Options{})
+		w := newFixture(t, 4, qdranttest.Options{})
 		w.cluster.Place("c", 0, 3)
 		w.cluster.Server(3).Stop()
 		w.edit(func() { delete(w.pods, 3) })
@@ -138,7 +138,7 @@ func TestDrain(t *testing.T) {
 		assert.True(t, w.whole("c", 1, 1, 3))
 	})
 	inBubble(t, "thirty small shards take no three seconds each", func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		w.cluster.CreateCollection("many", 30, 2)
 		options := w.options()
 		options.Interval, options.Fast = 3*time.Second, 10*time.Millisecond
@@ -226,7 +226,7 @@ func TestRepair(t *testing.T) {
 		assert.Empty(t, w.cluster.Changes())
 	})
 	inBubble(t, "a transfer that fails is tried again, later each time", func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{NoHealing: true})
+		w := newFixture(t, 3, qdranttest.Options{NoHealing: true})
 		w.cluster.Place("c", 0, 2)
 		w.cluster.FailTransfers(3)
 		w.run(w.options())
@@ -239,7 +239,7 @@ func TestRepair(t *testing.T) {
 }
 
 // loseVolume empties a server's volume, and has its pod wait as a start does.
-func (w *world) loseVolume(ordinal int) (lost clusterapi.PeerID) {
+func (w *fixture) loseVolume(ordinal int) (lost clusterapi.PeerID) {
 	lost = w.id(ordinal)
 	s := w.cluster.Server(ordinal)
 	s.Stop()
@@ -325,7 +325,7 @@ func TestMidMove(t *testing.T) {
 		ordinal int
 	}{{"the target goes away", 0}, {"the source goes away", 3}} {
 		inBubble(t, end.name, func(t *testing.T) {
-			w := newWorld(t, 4, qdranttest.Options{TransferSteps: 1 << 20})
+			w := newFixture(t, 4, qdranttest.Options{TransferSteps: 1 << 20})
 			w.cluster.Place("c", 0, 3)
 			w.edit(func() { // only q-0 is a target
 				for ordinal := 1; ordinal <= 2; ordinal++ {
@@ -355,24 +355,24 @@ func TestNothingIsChanged(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name   string
-		change func(w *world, o *Options)
+		change func(w *fixture, o *Options)
 		log    string
 	}{
-		{"while paused", func(w *world, _ *Options) { w.set.Paused = true }, "paused by the annotation"},
-		{"in a dry run", func(_ *world, o *Options) { o.DryRun = true }, "would be done"},
-		{"by a process that leads no more", func(_ *world, o *Options) { o.Leading = func() bool { return false } }, "another process leads"},
-		{"when the server is too old", func(w *world, _ *Options) { w.cluster.Server(1).SetVersion("1.15.5") }, "oldest that is supported"},
-		{"with the wrong key", func(w *world, _ *Options) {
+		{"while paused", func(w *fixture, _ *Options) { w.set.Paused = true }, "paused by the annotation"},
+		{"in a dry run", func(_ *fixture, o *Options) { o.DryRun = true }, "would be done"},
+		{"by a process that leads no more", func(_ *fixture, o *Options) { o.Leading = func() bool { return false } }, "another process leads"},
+		{"when the server is too old", func(w *fixture, _ *Options) { w.cluster.Server(1).SetVersion("1.15.5") }, "oldest that is supported"},
+		{"with the wrong key", func(w *fixture, _ *Options) {
 			for _, s := range w.cluster.Servers() {
 				s.SetAPIKey("secret")
 			}
 		}, "a server refuses the API key"},
-		{"without Kubernetes", func(w *world, _ *Options) { w.away = errors.New("connection refused") }, "connection refused"},
-		{"at replicas: 0", func(w *world, _ *Options) { w.set.Replicas = 0 }, "the StatefulSet is scaled to 0"},
-		{"when the StatefulSet is gone", func(w *world, _ *Options) { w.set = kube.StatefulSet{Gone: true} }, "there is no StatefulSet"},
-		{"when the StatefulSet is being deleted", func(w *world, _ *Options) { w.set.Deleting = true }, "is being deleted"},
-		{"when the namespace ends", func(w *world, _ *Options) { w.set.NamespaceEnding = true }, "namespace is being deleted"},
-		{"without a quorum", func(w *world, _ *Options) {
+		{"without Kubernetes", func(w *fixture, _ *Options) { w.away = errors.New("connection refused") }, "connection refused"},
+		{"at replicas: 0", func(w *fixture, _ *Options) { w.set.Replicas = 0 }, "the StatefulSet is scaled to 0"},
+		{"when the StatefulSet is gone", func(w *fixture, _ *Options) { w.set = kube.StatefulSet{Gone: true} }, "there is no StatefulSet"},
+		{"when the StatefulSet is being deleted", func(w *fixture, _ *Options) { w.set.Deleting = true }, "is being deleted"},
+		{"when the namespace ends", func(w *fixture, _ *Options) { w.set.NamespaceEnding = true }, "namespace is being deleted"},
+		{"without a quorum", func(w *fixture, _ *Options) {
 			w.cluster.Server(0).Stop()
 			w.cluster.Server(1).Stop()
 			w.cluster.Server(2).Stop()
@@ -417,7 +417,7 @@ func (k *lateKubernetes) StatefulSet(ctx context.Context) (kube.StatefulSet, err
 func TestAScaleInTheLastMomentIsSeen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		w.cluster.CreateCollection("c", 3, 1)
 		late := &lateKubernetes{counted: counted{w}}
 		options := w.options()
@@ -443,7 +443,7 @@ func (k fickleKubernetes) StatefulSet(ctx context.Context) (kube.StatefulSet, er
 func TestWhatIsNotSeenThreeTimesIsNotActedOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		w.cluster.CreateCollection("c", 3, 1)
 		fickle := fickleKubernetes{counted{w}}
 		options := w.options()
@@ -478,14 +478,14 @@ func TestDisagreement(t *testing.T) {
 	})
 }
 
-func firstHolder(w *world, shard uint32) int {
+func firstHolder(w *fixture, shard uint32) int {
 	return slices.Min(slices.Collect(maps.Keys(w.cluster.States("c", shard))))
 }
 
 func TestAPodWhosePeerWasRemovedStartsAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 4, qdranttest.Options{})
+		w := newFixture(t, 4, qdranttest.Options{})
 		w.cluster.CreateCollection("c", 3, 1)
 		stop := w.run(w.options())
 		w.scale(3)
@@ -508,7 +508,7 @@ func TestAPodWhosePeerWasRemovedStartsAnew(t *testing.T) {
 func TestARemovedPeerThatWasNotToldStartsAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		w.cluster.CreateCollection("c", 2, 1)
 		w.cluster.Place("c", 0, 0)
 		w.cluster.Place("c", 1, 1)
@@ -529,7 +529,7 @@ func TestARemovedPeerThatWasNotToldStartsAnew(t *testing.T) {
 func TestAPeerThatFlapsHoldsUpNothingElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 4, qdranttest.Options{})
+		w := newFixture(t, 4, qdranttest.Options{})
 		w.cluster.CreateCollection("c", 8, 1)
 		leaver := w.id(3)
 		options := w.options()
@@ -552,7 +552,7 @@ func TestAPeerThatFlapsHoldsUpNothingElse(t *testing.T) {
 
 func TestFirstMarks(t *testing.T) {
 	t.Parallel()
-	adopt := func(w *world) {
+	adopt := func(w *fixture) {
 		w.edit(func() {
 			for ordinal, claim := range w.claims {
 				claim.Peer = 0
@@ -560,7 +560,7 @@ func TestFirstMarks(t *testing.T) {
 			}
 		})
 	}
-	marked := func(w *world) int {
+	marked := func(w *fixture) int {
 		count := 0
 		for ordinal := range 3 {
 			if w.claim(ordinal).Peer == w.id(ordinal) {
@@ -570,7 +570,7 @@ func TestFirstMarks(t *testing.T) {
 		return count
 	}
 	inBubble(t, "once all pods run, and while paused too", func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		adopt(w)
 		w.edit(func() { w.set.Paused = true })
 		w.cluster.Server(2).Stop()
@@ -583,7 +583,7 @@ func TestFirstMarks(t *testing.T) {
 		assert.Empty(t, w.cluster.Changes())
 	})
 	inBubble(t, "not in a dry run", func(t *testing.T) {
-		w := newWorld(t, 3, qdranttest.Options{})
+		w := newFixture(t, 3, qdranttest.Options{})
 		adopt(w)
 		options := w.options()
 		options.DryRun = true
@@ -596,7 +596,7 @@ func TestFirstMarks(t *testing.T) {
 
 func TestAnAnswerThatTheConsensusDidNotComeToIsNoFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, qdranttest.Options{})
+	w := newFixture(t, 3, qdranttest.Options{})
 	for _, server := range w.cluster.Servers() {
 		server.Fail("DELETE", "/cluster/peer", 500, "Waiting for consensus operation commit failed. Timeout set at: 10 seconds")
 	}
@@ -607,10 +607,10 @@ func TestAnAnswerThatTheConsensusDidNotComeToIsNoFailure(t *testing.T) {
 	l.pods = map[clusterapi.PeerID]string{w.id(0): "q-0", w.id(1): "q-1", w.id(2): "q-2"}
 	m := plan.Move{Kind: plan.RemovePeer, From: w.id(2), Why: plan.WhyForget}
 	assert.True(t, l.start(t.Context(), p, m))
-	require.Len(t, l.flights, 1)
+	require.Len(t, l.ongoing, 1)
 	p.At = time.Now().Add(unseenFor)
-	l.land(t.Context(), p)
-	assert.Empty(t, l.flights, "it is soon tried again")
+	l.settle(t.Context(), p)
+	assert.Empty(t, l.ongoing, "it is soon tried again")
 	assert.True(t, l.retries.waits(subject(m), time.Now()))
 	for _, result := range []string{started, finished, failed} {
 		assert.InDelta(t, 0, w.metric("moves_total", "remove_peer", "forget", result), 0, result)
@@ -619,7 +619,7 @@ func TestAnAnswerThatTheConsensusDidNotComeToIsNoFailure(t *testing.T) {
 
 func TestSeriesOfMovesBeginAtZero(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1, qdranttest.Options{})
+	w := newFixture(t, 1, qdranttest.Options{})
 	_, err := newLoop(w.options())
 	require.NoError(t, err)
 	for _, kind := range plan.Kinds() {

@@ -18,7 +18,7 @@ var now = time.Unix(5000, 0)
 
 func TestDraw(t *testing.T) {
 	t.Parallel()
-	p := Draw(now, world(2, collection("b", 2, on(1, 2), on(2)), collection("a", 1, on(1))))
+	p := Draw(now, fixture(2, collection("b", 2, on(1, 2), on(2)), collection("a", 1, on(1))))
 	assert.Equal(t, now, p.At)
 	assert.Empty(t, p.Doubts)
 	assert.Empty(t, p.Silent)
@@ -144,7 +144,7 @@ func TestDrawMembers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			views := world(3)
+			views := fixture(3)
 			test.change(views)
 			p := Draw(now, views)
 			var joined, silent []string
@@ -263,7 +263,7 @@ func TestDrawShards(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			views := world(3, collection("a", 2, on(1, 2)))
+			views := fixture(3, collection("a", 2, on(1, 2)))
 			test.change(views)
 			p := Draw(now, views)
 			require.Len(t, p.Collections, 1)
@@ -275,7 +275,7 @@ func TestDrawShards(t *testing.T) {
 
 func TestDrawKeepsNothingOfTheViews(t *testing.T) {
 	t.Parallel()
-	views := world(2, collection("a", 2, on(1, 2)))
+	views := fixture(2, collection("a", 2, on(1, 2)))
 	p := Draw(now, views)
 	before := fmt.Sprintf("%+v", p)
 	views[0].Cluster.Peers[0].URI = "changed"
@@ -304,7 +304,7 @@ func (p peer) State(context.Context) (clusterapi.State, error) { return p.view.S
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		views := world(3)
+		views := fixture(3)
 		readers := []peer{{view: views[0], takes: 2 * time.Second}, {view: views[1], takes: time.Hour}, {view: views[2], err: errors.New("no right")}}
 		var targets []Target
 		for i, r := range readers {

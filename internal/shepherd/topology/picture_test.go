@@ -46,7 +46,7 @@ func TestQuorum(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			views := world(test.pods)
+			views := fixture(test.pods)
 			if test.change != nil {
 				test.change(views)
 			}
@@ -110,7 +110,7 @@ func TestWhole(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			views := world(3, test.collection)
+			views := fixture(3, test.collection)
 			if test.change != nil {
 				test.change(views)
 			}
@@ -123,7 +123,7 @@ func TestWhole(t *testing.T) {
 
 func TestWholeWithout(t *testing.T) {
 	t.Parallel()
-	views := world(4, collection("a", 2, on(1, 2, 4), on(3, 4)))
+	views := fixture(4, collection("a", 2, on(1, 2, 4), on(3, 4)))
 	away(views, 2)
 	for i := range views {
 		if i == 2 {
@@ -145,7 +145,7 @@ func TestWholeWithout(t *testing.T) {
 	assert.False(t, p.WholeWithout(shard(1), 4), "peer 3 does not answer")
 	assert.False(t, p.WholeWithout(Shard{}))
 
-	views = world(3, collection("a", 2, on(1, 3)))
+	views = fixture(3, collection("a", 2, on(1, 3)))
 	alone(views, 2, 3)
 	views[0].Cluster.Peers, views[1].Cluster.Peers = views[0].Cluster.Peers[:2], views[1].Cluster.Peers[:2]
 	p = Draw(now, views)
@@ -154,7 +154,7 @@ func TestWholeWithout(t *testing.T) {
 
 func TestLookups(t *testing.T) {
 	t.Parallel()
-	views := world(3, collection("a", 2, on(1, 2), on(2, 3)), collection("b", 1, on(2)))
+	views := fixture(3, collection("a", 2, on(1, 2), on(2, 3)), collection("b", 1, on(2)))
 	views[2].Cluster.PeerID, views[2].State.PeerID = 9, 9
 	for i := range views {
 		views[i].Cluster.Peers = append(views[i].Cluster.Peers, clusterapi.Peer{ID: 9, URI: uri(2)})
@@ -191,12 +191,12 @@ func TestUnsupported(t *testing.T) {
 		"1.16.0": true, "1.18.3": true, "1.18.3-dev": true, "v1.17.1": true, "2.0.0": true, "1.16": true,
 		"1.15.9": false, "1.7.4": false, "0.11.0": false, "": false, "unknown": false, "1.x": false,
 	} {
-		views := world(3)
+		views := fixture(3)
 		views[1].State.Version = version
 		why := Draw(now, views).Unsupported()
 		assert.Equal(t, supported, why == "", "version %q: %s", version, why)
 	}
-	views := world(3)
+	views := fixture(3)
 	views[1].State.Version = "1.15.0"
 	assert.Equal(t, `peer 2 (qdrant-1) runs Qdrant "1.15.0", and 1.16 is the oldest that is supported`, Draw(now, views).Unsupported())
 	away(views, 1)

@@ -17,8 +17,8 @@ const apiTimeout = 10 * time.Second
 
 // look asks the own server and, when that is due, all peers; then it decides whether the pod is ready.
 func (w *watcher) look(ctx context.Context) {
-	before, latch := w.seen()
-	self, readyz := w.lookAtSelf(ctx, before.self, latch)
+	before, progress := w.seen()
+	self, readyz := w.lookAtSelf(ctx, before.self, progress)
 	if ctx.Err() != nil {
 		return
 	}
@@ -27,15 +27,15 @@ func (w *watcher) look(ctx context.Context) {
 	if self.Answers && !self.Single && (back || time.Since(picture.At) >= w.pace(before.readiness.Ready)) {
 		picture = w.lookAtAll(ctx)
 	}
-	next, readiness := latch.Observe(self, picture, readyz)
+	next, readiness := progress.Observe(self, picture, readyz)
 	if ctx.Err() != nil {
 		return // what was missed is not the server's fault
 	}
 	w.mu.Lock()
-	w.snap.self, w.snap.readiness, w.latch = self, readiness, next
+	w.snap.self, w.snap.readiness, w.progress = self, readiness, next
 	w.mu.Unlock()
-	if !reflect.DeepEqual(next, latch) {
-		if err := writeLatch(w.options.Shared, next); err != nil {
+	if !reflect.DeepEqual(next, progress) {
+		if err := writeProgress(w.options.Shared, next); err != nil {
 			w.options.Log.Warn(err.Error())
 		}
 	}
@@ -51,7 +51,7 @@ func (w *watcher) pace(ready bool) time.Duration {
 	return w.options.PeersInterval
 }
 
-func (w *watcher) lookAtSelf(ctx context.Context, before Self, latch Latch) (self Self, readyz bool) {
+func (w *watcher) lookAtSelf(ctx context.Context, before Self, progress Progress) (self Self, readyz bool) {
 	ctx, cancel := context.WithTimeout(ctx, w.options.AskTimeout)
 	defer cancel()
 	client := w.options.Client(w.options.Pod)
@@ -69,7 +69,7 @@ func (w *watcher) lookAtSelf(ctx context.Context, before Self, latch Latch) (sel
 	w.metrics.observed.SetToCurrentTime()
 	self = Self{Peer: cluster.PeerID, Answers: true, Single: !cluster.Enabled}
 	// The server works on its own readiness only while it is asked for it.
-	return self, latch.Closed || client.Ready(ctx) == nil
+	return self, progress.Closed || client.Ready(ctx) == nil
 }
 
 // refused says that nothing accepts connections. A key that is wrong, an error of the server's and a look that took too long are no such

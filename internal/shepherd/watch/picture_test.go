@@ -14,16 +14,16 @@ var names = kube.Names{Namespace: "default", StatefulSet: "q"}
 
 var began = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-// world is what the peers q-0, q-1, … with the ids 1001, 1002, … would answer; a test changes it before it is drawn.
-type world struct {
+// fixture is what the peers q-0, q-1, … with the ids 1001, 1002, … would answer; a test changes it before it is drawn.
+type fixture struct {
 	views []topology.View
 }
 
 func id(ordinal int) clusterapi.PeerID { return clusterapi.PeerID(1001 + ordinal) }
 
-// newWorld is a cluster of n voters that is well, with leader q-0 and no collections.
-func newWorld(n int) *world {
-	w := &world{}
+// newFixture is a cluster of n voters that is well, with leader q-0 and no collections.
+func newFixture(n int) *fixture {
+	w := &fixture{}
 	var peers []clusterapi.Peer
 	for ordinal := range n {
 		peers = append(peers, clusterapi.Peer{ID: id(ordinal), URI: fmt.Sprintf("http://q-%d.h:6335/", ordinal)})
@@ -42,7 +42,7 @@ func newWorld(n int) *world {
 }
 
 // shard adds a shard of collection c with these states on the ordinals 0, 1, …; "" is none there.
-func (w *world) shard(shard clusterapi.ShardID, states ...clusterapi.ReplicaState) *world {
+func (w *fixture) shard(shard clusterapi.ShardID, states ...clusterapi.ReplicaState) *fixture {
 	for i := range w.views {
 		s := &w.views[i].State
 		if len(s.Collections) == 0 {
@@ -58,27 +58,27 @@ func (w *world) shard(shard clusterapi.ShardID, states ...clusterapi.ReplicaStat
 }
 
 // factor sets the replication factor of collection c, which is 2 else.
-func (w *world) factor(replicas int) *world {
+func (w *fixture) factor(replicas int) *fixture {
 	for i := range w.views {
 		w.views[i].State.Collections[0].ReplicationFactor = replicas
 	}
 	return w
 }
 
-func (w *world) down(ordinals ...int) *world {
+func (w *fixture) down(ordinals ...int) *fixture {
 	for _, ordinal := range ordinals {
 		w.views[ordinal].Err = fmt.Errorf("connection refused")
 	}
 	return w
 }
 
-func (w *world) change(ordinal int, change func(*topology.View)) *world {
+func (w *fixture) change(ordinal int, change func(*topology.View)) *fixture {
 	change(&w.views[ordinal])
 	return w
 }
 
 // remove is what all see after a peer was removed: it is in no list, and alone in its own.
-func (w *world) remove(ordinal int) *world {
+func (w *fixture) remove(ordinal int) *fixture {
 	for i := range w.views {
 		c := &w.views[i].Cluster
 		c.Peers = slices.DeleteFunc(c.Peers, func(p clusterapi.Peer) bool { return (p.ID == id(ordinal)) != (i == ordinal) })
@@ -89,4 +89,4 @@ func (w *world) remove(ordinal int) *world {
 	return w
 }
 
-func (w *world) draw() topology.Picture { return topology.Draw(began, w.views) }
+func (w *fixture) draw() topology.Picture { return topology.Draw(began, w.views) }

@@ -24,13 +24,13 @@ type watcher struct {
 	stopAsked time.Time
 	told      asked
 	letGo     bool
-	// duties and unready, since when the pod is not ready, belong to the loop alone.
-	duties  duties
+	// tasks and unready, since when the pod is not ready, belong to the loop alone.
+	tasks   onceTasks
 	unready time.Time
 
 	mu         sync.Mutex
 	snap       snapshot
-	latch      Latch
+	progress   Progress
 	replicas   int // of the StatefulSet, when last seen
 	complaints map[string]string
 }
@@ -56,7 +56,7 @@ func Run(ctx context.Context, options Options) error {
 	defer ticker.Stop()
 	for {
 		w.look(ctx)
-		w.chores(ctx)
+		w.doOnceTasks(ctx)
 		select {
 		case <-ctx.Done():
 			return servers.shutdown(ctx)
@@ -77,12 +77,12 @@ func newWatcher(options Options) (*watcher, error) {
 	if w.ordinal < 0 {
 		return nil, fmt.Errorf("reading the ordinal of pod %s: it is no pod of statefulset %s", o.Pod, o.Names.StatefulSet)
 	}
-	latch, err := readLatch(o.Shared)
+	progress, err := readProgress(o.Shared)
 	if err != nil {
 		// The server is looked at anew; at worst the pod is not ready for a while.
 		o.Log.Warn(err.Error())
 	}
-	w.latch = latch
+	w.progress = progress
 	return w, nil
 }
 
@@ -103,11 +103,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// seen is what was seen last, and the latch.
-func (w *watcher) seen() (snapshot, Latch) {
+// seen is what was seen last, and the progress.
+func (w *watcher) seen() (snapshot, Progress) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.snap, w.latch
+	return w.snap, w.progress
 }
 
 // tellReadiness puts a change into the log, and what holds now into the metrics.

@@ -245,7 +245,7 @@ func newSidecar(t *testing.T, c *qdranttest.Cluster, api *apiServer, ordinal int
 		defer close(ended)
 		for ctx.Err() == nil {
 			w.look(ctx)
-			w.chores(ctx)
+			w.doOnceTasks(ctx)
 			select {
 			case <-ctx.Done():
 			case <-time.After(o.Interval):
@@ -401,7 +401,7 @@ func TestStopWaitsForAnotherPod(t *testing.T) {
 		api.change(func(a *apiServer) { a.claims[1] = map[string]string{kube.AnnotationPeer: kube.FoundingText} })
 		again := newSidecar(t, c, api, 1, func(o *Options) { o.Shared = p.options.Shared })
 		again.awaitReady(t, true)
-		eventually(t, "its chores are done", func() bool { return api.claim(1).Peer == clusterapi.PeerID(c.Server(1).ID()) })
+		eventually(t, "its tasks are done", func() bool { return api.claim(1).Peer == clusterapi.PeerID(c.Server(1).ID()) })
 		<-time.After(severalLooks)
 		require.Equal(t, "q-1", api.holds())
 	})
@@ -765,7 +765,7 @@ func TestAdoptedClaimsAreLeftToTend(t *testing.T) {
 		_, _, err := api.Take(t.Context(), "q-0", time.Hour)
 		require.NoError(t, err)
 		p.awaitReady(t, true)
-		eventually(t, "its chores are done", func() bool { return api.holds() == "" })
+		eventually(t, "its tasks are done", func() bool { return api.holds() == "" })
 		assert.Empty(t, api.claim(0).Peer)
 	})
 }
@@ -788,7 +788,7 @@ func TestThePermitIsKeptUntilKubernetesCallsThePodReady(t *testing.T) {
 	})
 }
 
-func TestChores(t *testing.T) {
+func TestOnceTasks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, api := newCluster(t, 3), newAPIServer(3)
@@ -797,7 +797,7 @@ func TestChores(t *testing.T) {
 		_, _, err := api.Take(t.Context(), "q-0", time.Hour)
 		require.NoError(t, err)
 		newSidecar(t, c, api, 0)
-		eventually(t, "its chores are done", func() bool {
+		eventually(t, "its tasks are done", func() bool {
 			return api.claim(0) == kube.Claim{Peer: clusterapi.PeerID(c.Server(0).ID())} && api.holds() == ""
 		})
 

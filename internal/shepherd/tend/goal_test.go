@@ -110,7 +110,7 @@ func peers(ids ...clusterapi.PeerID) map[clusterapi.PeerID]bool {
 	return set
 }
 
-func TestWishes(t *testing.T) {
+func TestGoales(t *testing.T) {
 	t.Parallel()
 	replace := Settings{Strategy: plan.Count, ReplaceLostVolumes: true}
 	cases := []struct {
@@ -243,7 +243,7 @@ func TestWishes(t *testing.T) {
 			if c.settings.Strategy == "" {
 				c.settings.Strategy = plan.Count
 			}
-			w, _, notes := Wishes(s.f, s.picture(), c.settings)
+			w, _, notes := Goals(s.f, s.picture(), c.settings)
 			assert.Equal(t, orEmpty(c.leaving), w.Leaving, "leaving")
 			assert.Equal(t, orEmpty(c.lost), w.Lost, "lost")
 			assert.Equal(t, orEmpty(c.target), w.Targets, "targets")
@@ -269,11 +269,11 @@ func TestZones(t *testing.T) {
 	t.Parallel()
 	s := wellScene(3)
 	s.f.Pods[0].Zone, s.f.Pods[2].Zone = "a", "b"
-	w, _, _ := Wishes(s.f, s.picture(), Settings{})
+	w, _, _ := Goals(s.f, s.picture(), Settings{})
 	assert.Equal(t, map[clusterapi.PeerID]string{101: "a", 103: "b"}, w.Zones)
 }
 
-func TestChores(t *testing.T) {
+func TestTasks(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name   string
@@ -402,10 +402,10 @@ func TestChores(t *testing.T) {
 			if c.change != nil {
 				c.change(s)
 			}
-			_, chores, _ := Wishes(s.f, s.picture(), Settings{})
+			_, tasks, _ := Goals(s.f, s.picture(), Settings{})
 			var texts []string
-			for _, chore := range chores {
-				texts = append(texts, chore.Text)
+			for _, task := range tasks {
+				texts = append(texts, task.Text)
 			}
 			assert.Equal(t, c.want, texts)
 		})
@@ -420,7 +420,7 @@ func TestAForcedRemovalMarksNothing(t *testing.T) {
 	s.hold("c") // its last copy went with the peer
 	s.f.GivenUp = map[plan.ShardName]bool{{Collection: "c"}: true}
 	p := s.picture()
-	assert.Empty(t, chores(s.f, p), "neither a drained claim nor a settled loss")
+	assert.Empty(t, tasks(s.f, p), "neither a drained claim nor a settled loss")
 	guard := Guarding(p)
 	assert.False(t, guard.Whole)
 	assert.Contains(t, guard.Reason, "shards are not whole: shard c/0 has no replica on any peer")

@@ -9,8 +9,8 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
 )
 
-// world makes the views of a cluster's pods, one a pod, of peers 1, 2, … at qdrant-0, qdrant-1, …, all of one mind.
-func world(n int, collections ...clusterapi.CollectionState) []View {
+// fixture makes the views of a cluster's pods, one a pod, of peers 1, 2, … at qdrant-0, qdrant-1, …, all of one mind.
+func fixture(n int, collections ...clusterapi.CollectionState) []View {
 	var all []clusterapi.Peer
 	for i := range n {
 		all = append(all, clusterapi.Peer{ID: clusterapi.PeerID(i + 1), URI: uri(i)})

@@ -7,8 +7,8 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/shepherd/kube"
 )
 
-// duties is what remains to be done once for each process of the server.
-type duties struct {
+// onceTasks is what remains to be done once for each process of the server.
+type onceTasks struct {
 	process time.Time
 	// marked says that the claim has the peer's id or can't get it, returned that the stop permit is not held any more.
 	marked   bool
@@ -17,12 +17,12 @@ type duties struct {
 	problem  string
 }
 
-// chores writes to the own claim what a living peer proves, and gives the stop permit back when the pod is ready again.
-func (w *watcher) chores(ctx context.Context) {
-	seen, latch := w.seen()
-	d, ready := &w.duties, seen.readiness.Ready
-	if !d.process.Equal(latch.Process) {
-		*d = duties{process: latch.Process, problem: d.problem}
+// doOnceTasks writes to the own claim what a living peer proves, and gives the stop permit back when the pod is ready again.
+func (w *watcher) doOnceTasks(ctx context.Context) {
+	seen, progress := w.seen()
+	d, ready := &w.tasks, seen.readiness.Ready
+	if !d.process.Equal(progress.Process) {
+		*d = onceTasks{process: progress.Process, problem: d.problem}
 	}
 	pace := w.pace(ready && d.returned)
 	if !seen.self.Answers || seen.self.Single || d.marked && (d.returned || !ready) || time.Since(d.tried) < pace {
@@ -42,10 +42,10 @@ func (w *watcher) chores(ctx context.Context) {
 // mark annotates the claim; it reports whether that went well.
 func (w *watcher) mark(ctx context.Context, claim kube.Claim, seen snapshot, ready bool) bool {
 	annotations, problem := Marks(claim, seen.self.Peer, seen.picture, ready)
-	if problem != "" && problem != w.duties.problem {
+	if problem != "" && problem != w.tasks.problem {
 		w.options.Log.Error(problem)
 	}
-	w.duties.problem = problem
+	w.tasks.problem = problem
 	if len(annotations) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 		defer cancel()
@@ -57,7 +57,7 @@ func (w *watcher) mark(ctx context.Context, claim kube.Claim, seen snapshot, rea
 	}
 	_, written := annotations[kube.AnnotationPeer]
 	// What is stale on the claim is known only once the pod is ready.
-	w.duties.marked = ready && (written || claim.Peer != kube.Founding)
+	w.tasks.marked = ready && (written || claim.Peer != kube.Founding)
 	return true
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/shepherd/plan"
 )
 
-// TestGrounds goes through sequences of looks, and names at which of them the first change may be made.
-func TestGrounds(t *testing.T) {
+// TestConditions goes through sequences of looks, and names at which of them the first change may be made.
+func TestConditions(t *testing.T) {
 	t.Parallel()
 	// look changes a scene of four peers whose last one leaves; its shard c/0 is on the first and on the last peer.
 	type look = func(s *scene)
@@ -83,7 +83,7 @@ func TestGrounds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			g := grounds{confirm: act.Confirm[ground]{Needed: 3}}
+			g := conditions{confirm: act.Confirm[condition]{Needed: 3}}
 			first := never
 			for i, change := range c.looks {
 				if change == nil {
@@ -97,13 +97,13 @@ func TestGrounds(t *testing.T) {
 				p := s.picture()
 				o := Next(s.f, p, Settings{Strategy: plan.Count})
 				if o.Leaderless {
-					g.leaderless(s.f, p, o.Wish)
+					g.leaderless(s.f, p, o.Goal)
 					assert.Empty(t, o.Plan.Moves)
 				} else {
 					assert.Empty(t, o.Held)
 					g.see(s.f, p, o, nil, false)
 				}
-				if done := len(g.moves(s.f, p, o)) + len(g.chores(s.f, o.Chores)); done > 0 && first == never {
+				if done := len(g.moves(s.f, p, o)) + len(g.tasks(s.f, o.Tasks)); done > 0 && first == never {
 					first = i + 1
 				}
 			}
@@ -116,7 +116,7 @@ func TestGrounds(t *testing.T) {
 func TestADropNeedsOneCopyThatIsThereEachTime(t *testing.T) {
 	t.Parallel()
 	drops := func(needed int, keeper func(look int) clusterapi.PeerID) (planned, begun int) {
-		g := grounds{confirm: act.Confirm[ground]{Needed: needed}}
+		g := conditions{confirm: act.Confirm[condition]{Needed: needed}}
 		for i := range 6 {
 			s := wellScene(4)
 			s.f.StatefulSet.Replicas, s.factor = 3, 1

@@ -7,14 +7,14 @@ import (
 	"slices"
 )
 
-// herald says a thing once, and once that it is over: a log that repeats each observation hides what is new in it.
-type herald struct {
+// onceLog says a thing once, and once that it is over: a log that repeats each observation hides what is new in it.
+type onceLog struct {
 	log  *slog.Logger
 	said map[string]string
 }
 
 // say logs the text unless it is what was last said of the subject. It reports whether it did.
-func (h *herald) say(ctx context.Context, subject string, level slog.Level, text string, attributes ...any) bool {
+func (h *onceLog) say(ctx context.Context, subject string, level slog.Level, text string, attributes ...any) bool {
 	if h.said[subject] == text {
 		return false
 	}
@@ -24,7 +24,7 @@ func (h *herald) say(ctx context.Context, subject string, level slog.Level, text
 }
 
 // over takes back what was said of a subject, and tells so if it was said.
-func (h *herald) over(ctx context.Context, subject, text string, attributes ...any) {
+func (h *onceLog) over(ctx context.Context, subject, text string, attributes ...any) {
 	if _, said := h.said[subject]; said {
 		delete(h.said, subject)
 		h.log.InfoContext(ctx, text, attributes...)
@@ -32,7 +32,7 @@ func (h *herald) over(ctx context.Context, subject, text string, attributes ...a
 }
 
 // subjects are those of which something was said, with the prefix, in order.
-func (h *herald) subjects(prefix string) []string {
+func (h *onceLog) subjects(prefix string) []string {
 	var subjects []string
 	for _, subject := range slices.Sorted(maps.Keys(h.said)) {
 		if len(subject) > len(prefix) && subject[:len(prefix)] == prefix {

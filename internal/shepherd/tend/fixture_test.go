@@ -42,9 +42,9 @@ func inBubble(t *testing.T, name string, test func(t *testing.T)) {
 	})
 }
 
-// world is a release: a cluster of servers and what Kubernetes says of it, with the kubelet's and the StatefulSet controller's part
+// fixture is a release: a cluster of servers and what Kubernetes says of it, with the kubelet's and the StatefulSet controller's part
 // played by the test.
-type world struct {
+type fixture struct {
 	t        *testing.T
 	cluster  *qdranttest.Cluster
 	registry *prometheus.Registry
@@ -61,13 +61,13 @@ type world struct {
 	looks   int
 }
 
-// newWorld has n pods, each with a running server and a marked claim.
-func newWorld(t *testing.T, n int, options qdranttest.Options) *world {
+// newFixture has n pods, each with a running server and a marked claim.
+func newFixture(t *testing.T, n int, options qdranttest.Options) *fixture {
 	t.Helper()
 	if options.StepEvery == 0 {
 		options.StepEvery = stepEvery
 	}
-	w := &world{
+	w := &fixture{
 		t: t, cluster: qdranttest.Start(t, n, options), registry: prometheus.NewRegistry(),
 		set:  kube.StatefulSet{UID: "set", Replicas: n},
 		pods: map[int]kube.Pod{}, claims: map[int]kube.Claim{}, state: map[string]string{},
@@ -79,7 +79,7 @@ func newWorld(t *testing.T, n int, options qdranttest.Options) *world {
 }
 
 // appear has the pod of a server be Ready.
-func (w *world) appear(s *qdranttest.Server) {
+func (w *fixture) appear(s *qdranttest.Server) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pods[s.Ordinal()] = kube.Pod{
@@ -91,54 +91,54 @@ func (w *world) appear(s *qdranttest.Server) {
 }
 
 // edit changes what Kubernetes says.
-func (w *world) edit(change func()) {
+func (w *fixture) edit(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change()
 }
 
-func (w *world) scale(replicas int) { w.edit(func() { w.set.Replicas = replicas }) }
+func (w *fixture) scale(replicas int) { w.edit(func() { w.set.Replicas = replicas }) }
 
-func (w *world) id(ordinal int) clusterapi.PeerID {
+func (w *fixture) id(ordinal int) clusterapi.PeerID {
 	return clusterapi.PeerID(w.cluster.Server(ordinal).ID())
 }
 
-func (w *world) claim(ordinal int) kube.Claim {
+func (w *fixture) claim(ordinal int) kube.Claim {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.claims[ordinal]
 }
 
-func (w *world) told(part string) bool {
+func (w *fixture) told(part string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.events, func(event string) bool { return strings.Contains(event, part) })
 }
 
 // kept is what the ConfigMap has under a key.
-func (w *world) kept(key string) string {
+func (w *fixture) kept(key string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.state[key]
 }
 
-func (w *world) logged() string {
+func (w *fixture) logged() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log.String()
 }
 
-func (w *world) Write(line []byte) (int, error) {
+func (w *fixture) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log.Write(line)
 }
 
-// counted is what a loop reads of the world: its looks are counted.
-type counted struct{ *world }
+// counted is what a loop reads of the fixture: its looks are counted.
+type counted struct{ *fixture }
 
 func (c counted) StatefulSet(ctx context.Context) (kube.StatefulSet, error) {
-	set, err := c.world.StatefulSet(ctx)
+	set, err := c.fixture.StatefulSet(ctx)
 	if err != nil {
 		c.edit(func() { c.looks++ }) // the look ends here
 	}
@@ -147,28 +147,28 @@ func (c counted) StatefulSet(ctx context.Context) (kube.StatefulSet, error) {
 
 func (c counted) Pods(ctx context.Context) ([]kube.Pod, error) {
 	c.edit(func() { c.looks++ })
-	return c.world.Pods(ctx)
+	return c.fixture.Pods(ctx)
 }
 
-func (w *world) looked() int {
+func (w *fixture) looked() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.looks
 }
 
-func (w *world) StatefulSet(context.Context) (kube.StatefulSet, error) {
+func (w *fixture) StatefulSet(context.Context) (kube.StatefulSet, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.set, w.away
 }
 
-func (w *world) Pods(context.Context) ([]kube.Pod, error) {
+func (w *fixture) Pods(context.Context) ([]kube.Pod, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Collect(maps.Values(w.pods)), w.away
 }
 
-func (w *world) Claims(_ context.Context, upTo int) ([]kube.Claim, error) {
+func (w *fixture) Claims(_ context.Context, upTo int) ([]kube.Claim, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var claims []kube.Claim
@@ -180,7 +180,7 @@ func (w *world) Claims(_ context.Context, upTo int) ([]kube.Claim, error) {
 	return claims, w.away
 }
 
-func (w *world) AnnotateClaim(_ context.Context, ordinal int, annotations map[string]*string) error {
+func (w *fixture) AnnotateClaim(_ context.Context, ordinal int, annotations map[string]*string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	claim, found := w.claims[ordinal]
@@ -208,7 +208,7 @@ func (w *world) AnnotateClaim(_ context.Context, ordinal int, annotations map[st
 	return nil
 }
 
-func (w *world) DeletePod(_ context.Context, name, uid string) error {
+func (w *fixture) DeletePod(_ context.Context, name, uid string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for ordinal, pod := range w.pods {
@@ -221,13 +221,13 @@ func (w *world) DeletePod(_ context.Context, name, uid string) error {
 	return fmt.Errorf("no pod %s of uid %s", name, uid)
 }
 
-func (w *world) State(context.Context) (map[string]string, error) {
+func (w *fixture) State(context.Context) (map[string]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.state), w.away
 }
 
-func (w *world) UpdateState(_ context.Context, change func(map[string]string)) error {
+func (w *fixture) UpdateState(_ context.Context, change func(map[string]string)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.away != nil {
@@ -238,14 +238,14 @@ func (w *world) UpdateState(_ context.Context, change func(map[string]string)) e
 	return nil
 }
 
-func (w *world) Event(_ context.Context, _ bool, reason, message string) error {
+func (w *fixture) Event(_ context.Context, _ bool, reason, message string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, reason+": "+message)
 	return nil
 }
 
-func (w *world) options() Options {
+func (w *fixture) options() Options {
 	return Options{
 		Kubernetes: counted{w}, Store: w, Events: w,
 		Peer:     w.peer,
@@ -258,7 +258,7 @@ func (w *world) options() Options {
 	}
 }
 
-func (w *world) peer(pod string) Peer {
+func (w *fixture) peer(pod string) Peer {
 	for _, s := range w.cluster.Servers() {
 		if s.Name() == pod {
 			return clusterapi.NewWithHTTP("http://"+pod, "", s.Client())
@@ -278,7 +278,7 @@ func (nobody) Cluster(context.Context) (clusterapi.Cluster, error) {
 func (nobody) State(context.Context) (clusterapi.State, error) { return clusterapi.State{}, errNobody }
 
 // run tends until the returned function is called, which waits for the end.
-func (w *world) run(options Options) (stop func()) {
+func (w *fixture) run(options Options) (stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
@@ -297,7 +297,7 @@ func (w *world) run(options Options) (stop func()) {
 }
 
 // eventually waits for a condition.
-func (w *world) eventually(what string, condition func() bool) {
+func (w *fixture) eventually(what string, condition func() bool) {
 	w.t.Helper()
 	for began := time.Now(); !condition(); <-time.After(poll) {
 		if time.Since(began) > waitFor {
@@ -307,7 +307,7 @@ func (w *world) eventually(what string, condition func() bool) {
 }
 
 // calm waits until the loop has looked several times and has changed nothing in the meantime.
-func (w *world) calm() {
+func (w *fixture) calm() {
 	w.t.Helper()
 	changed := func() int { return len(w.cluster.Changes()) }
 	before, since := changed(), w.looked()
@@ -320,7 +320,7 @@ func (w *world) calm() {
 }
 
 // whole reports whether all shards of the collection have this many copies, all Active, on the ordinals below the bound.
-func (w *world) whole(collection string, shards, copies, below int) bool {
+func (w *fixture) whole(collection string, shards, copies, below int) bool {
 	for shard := range shards {
 		states := w.cluster.States(collection, uint32(shard))
 		if len(states) != copies {
@@ -336,7 +336,7 @@ func (w *world) whole(collection string, shards, copies, below int) bool {
 }
 
 // picture is what is seen now.
-func (w *world) picture() topology.Picture {
+func (w *fixture) picture() topology.Picture {
 	w.t.Helper()
 	facts, err := Gather(w.t.Context(), w, w, DefaultOrdinals)
 	require.NoError(w.t, err)
@@ -344,7 +344,7 @@ func (w *world) picture() topology.Picture {
 	return p
 }
 
-func (w *world) metric(name string, labels ...string) float64 {
+func (w *fixture) metric(name string, labels ...string) float64 {
 	w.t.Helper()
 	families, err := w.registry.Gather()
 	require.NoError(w.t, err)

@@ -33,8 +33,8 @@ func (s Self) Silent() bool { return s.Misses >= missed }
 // Down says that there is no server to connect to, and not just once.
 func (s Self) Down() bool { return s.Refusals >= missed }
 
-// Latch remembers how far one process of the server has come. It outlives the sidecar, not the process.
-type Latch struct {
+// Progress remembers how far one process of the server has come. It outlives the sidecar, not the process.
+type Progress struct {
 	// Process is when the process began.
 	Process time.Time `json:"process"`
 	// Closed says that the process was whole once.
@@ -51,9 +51,9 @@ type Readiness struct {
 
 // Observe takes in one look: what the own server answers, what all say, and whether /readyz said yes. It changes nothing of l.
 //
-// The latch closes when the process is whole: a replica that misses writes while others are asked must not count as a copy. It does
+// The progress closes when the process is whole: a replica that misses writes while others are asked must not count as a copy. It does
 // not open for what befalls the cluster later, or one lost peer would take all the others out of the Services.
-func (l Latch) Observe(me Self, p topology.Picture, readyz bool) (Latch, Readiness) {
+func (l Progress) Observe(me Self, p topology.Picture, readyz bool) (Progress, Readiness) {
 	switch {
 	case me.Silent():
 		l.Closed = false
@@ -77,7 +77,7 @@ func (l Latch) Observe(me Self, p topology.Picture, readyz bool) (Latch, Readine
 		return l, Readiness{Why: "the server has not been looked at together with its peers yet"}
 	}
 	if !member.Started.Equal(l.Process) {
-		l = Latch{Process: member.Started}
+		l = Progress{Process: member.Started}
 	}
 	l.Sick = remember(l.Sick, p.Replicas(me.Peer))
 
@@ -136,7 +136,7 @@ func lost(me topology.Member, p topology.Picture) string {
 }
 
 // missing says what a process still lacks to be whole.
-func (l Latch) missing(me topology.Member, p topology.Picture, readyz bool) string {
+func (l Progress) missing(me topology.Member, p topology.Picture, readyz bool) string {
 	live, listed := 0, 0
 	for _, other := range p.Members {
 		if p.Live(other.ID) {

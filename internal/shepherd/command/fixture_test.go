@@ -31,18 +31,18 @@ const (
 	poll   = 20 * time.Millisecond
 )
 
-// world is a release whose servers and API server are in this process.
-type world struct {
+// fixture is a release whose servers and API server are in this process.
+type fixture struct {
 	cluster *qdranttest.Cluster
 	api     *fake.Clientset
 	env     map[string]string
 	in      string
 }
 
-func newWorld(t *testing.T, n int, options qdranttest.Options) *world {
+func newFixture(t *testing.T, n int, options qdranttest.Options) *fixture {
 	t.Helper()
 	options.Domain = domain
-	w := &world{cluster: qdranttest.Start(t, n, options)}
+	w := &fixture{cluster: qdranttest.Start(t, n, options)}
 	in := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: "search", Name: name, UID: "uid-of-x"}
 	}
@@ -74,7 +74,7 @@ func newWorld(t *testing.T, n int, options qdranttest.Options) *world {
 }
 
 // dial leads the names of pods to their servers.
-func (w *world) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (w *fixture) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	for _, server := range w.cluster.Servers() {
 		if address == server.Name()+"."+domain+":6333" {
 			at, err := url.Parse(server.URL())
@@ -88,11 +88,11 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 // run runs a sub-command to its end.
-func (w *world) run(ctx context.Context, args ...string) (code int, out, said string) {
+func (w *fixture) run(ctx context.Context, args ...string) (code int, out, said string) {
 	return w.runWith(ctx, w.dial, args...)
 }
 
-func (w *world) runWith(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), args ...string) (code int, out, said string) {
+func (w *fixture) runWith(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), args ...string) (code int, out, said string) {
 	var stdout, stderr bytes.Buffer
 	code = command.Run(ctx, "1.2.3", args, command.Process{
 		Env: func(name string) string { return w.env[name] },
@@ -103,7 +103,7 @@ func (w *world) runWith(ctx context.Context, dial func(context.Context, string, 
 	return code, stdout.String(), stderr.String()
 }
 
-func (w *world) state(t *testing.T) map[string]string {
+func (w *fixture) state(t *testing.T) map[string]string {
 	t.Helper()
 	object, err := w.api.CoreV1().ConfigMaps("search").Get(t.Context(), "q-tend", metav1.GetOptions{})
 	require.NoError(t, err)

@@ -17,8 +17,8 @@ const (
 	crashAge      = 5 * time.Minute
 )
 
-// Chore is something to do in Kubernetes. Exactly one of Annotate, Delete and Forget is set.
-type Chore struct {
+// Task is something to do in Kubernetes. Exactly one of Annotate, Delete and Forget is set.
+type Task struct {
 	// Annotate are annotations for the claim of an ordinal; nil removes one.
 	Annotate map[string]*string
 	Ordinal  int
@@ -30,14 +30,14 @@ type Chore struct {
 	Text string
 }
 
-// marks reports whether the chore only writes down whose a claim is, which changes nothing in the cluster.
-func (c Chore) marks() bool {
+// marks reports whether the task only writes down whose a claim is, which changes nothing in the cluster.
+func (c Task) marks() bool {
 	_, peer := c.Annotate[kube.AnnotationPeer]
 	return peer
 }
 
-// chores are what the picture asks to be done in Kubernetes: at most one pod is deleted at a time.
-func chores(f Facts, p topology.Picture) []Chore {
+// tasks are what the picture asks to be done in Kubernetes: at most one pod is deleted at a time.
+func tasks(f Facts, p topology.Picture) []Task {
 	if ok, _ := p.Quorum(); !ok {
 		return nil
 	}
@@ -52,8 +52,8 @@ func chores(f Facts, p topology.Picture) []Chore {
 //
 // A claim without any mark belongs to a peer that was there before shepherd. While some claims are marked, a state on one that is not is
 // taken for an old volume, and its pod waits; so the first marks are made all at once, when every pod runs and none is about to start.
-func marks(f Facts, p topology.Picture) []Chore {
-	var list []Chore
+func marks(f Facts, p topology.Picture) []Task {
+	var list []Task
 	together := allThere(f, p)
 	for _, m := range p.Members {
 		claim, found := f.claim(m.Ordinal)
@@ -72,7 +72,7 @@ func marks(f Facts, p topology.Picture) []Chore {
 		if claim.Drained != 0 && claim.Drained != m.ID {
 			annotations[kube.AnnotationDrained] = nil
 		}
-		list = append(list, Chore{Annotate: annotations, Ordinal: claim.Ordinal, Text: fmt.Sprintf("marking claim %s as peer %d's", claim.Name, m.ID)})
+		list = append(list, Task{Annotate: annotations, Ordinal: claim.Ordinal, Text: fmt.Sprintf("marking claim %s as peer %d's", claim.Name, m.ID)})
 	}
 	return list
 }
@@ -113,8 +113,8 @@ func moreThanOne(p topology.Picture, m topology.Member) bool {
 // drained marks the claims of peers that have left the cluster, for their pods to stop and for the next start to know that the volume
 // holds nothing that counts. The cluster lets a peer go only when it holds nothing, unless somebody forced it; a shard without any
 // replica is what that leaves behind, and no claim is marked then.
-func drained(f Facts, p topology.Picture) []Chore {
-	var list []Chore
+func drained(f Facts, p topology.Picture) []Task {
+	var list []Task
 	for _, claim := range f.Claims {
 		if claim.Ordinal < f.StatefulSet.Replicas || claim.Peer <= kube.Founding || claim.Drained == claim.Peer {
 			continue
@@ -122,7 +122,7 @@ func drained(f Facts, p topology.Picture) []Chore {
 		if knownByOthers(p, claim.Peer) || len(p.Replicas(claim.Peer)) > 0 || orphans(p) {
 			continue
 		}
-		list = append(list, Chore{
+		list = append(list, Task{
 			Annotate: map[string]*string{kube.AnnotationDrained: new(kube.PeerText(claim.Peer))}, Ordinal: claim.Ordinal,
 			Text: fmt.Sprintf("marking claim %s as drained of peer %d", claim.Name, claim.Peer),
 		})
@@ -150,14 +150,14 @@ func orphans(p topology.Picture) bool {
 
 // staleStarts finds pods whose start decided on something that is no longer so. Init containers do not run again when the server does,
 // so only a new pod decides anew.
-func staleStarts(f Facts, p topology.Picture) []Chore {
-	var list []Chore
+func staleStarts(f Facts, p topology.Picture) []Task {
+	var list []Task
 	for _, pod := range f.Pods {
 		if pod.Deleting || pod.Starting || pod.Ordinal < 0 || pod.Ordinal >= f.StatefulSet.Replicas {
 			continue
 		}
 		if why := stale(f, p, pod); why != "" {
-			list = append(list, Chore{Delete: pod, Text: fmt.Sprintf("deleting pod %s, so that it starts anew: %s", pod.Name, why)})
+			list = append(list, Task{Delete: pod, Text: fmt.Sprintf("deleting pod %s, so that it starts anew: %s", pod.Name, why)})
 		}
 	}
 	return list
@@ -181,7 +181,7 @@ func stale(f Facts, p topology.Picture, pod kube.Pod) string {
 
 // settledLosses takes shards off the list of accepted losses once they are whole again or gone: what was accepted once must not give up
 // the same shard another time.
-func settledLosses(f Facts, p topology.Picture) []Chore {
+func settledLosses(f Facts, p topology.Picture) []Task {
 	done := map[plan.ShardName]bool{}
 	for name := range f.GivenUp {
 		if shard, known := p.Shard(name.Collection, name.Shard); !known || p.WholeWithout(shard) {
@@ -191,5 +191,5 @@ func settledLosses(f Facts, p topology.Picture) []Chore {
 	if len(done) == 0 {
 		return nil
 	}
-	return []Chore{{Forget: done, Text: fmt.Sprintf("taking shards off the accepted losses, because they are whole or gone: %v", shardNames(done))}}
+	return []Task{{Forget: done, Text: fmt.Sprintf("taking shards off the accepted losses, because they are whole or gone: %v", shardNames(done))}}
 }

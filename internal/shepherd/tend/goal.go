@@ -11,10 +11,10 @@ import (
 	"github.com/qdrant-shepherd/shepherd/internal/shepherd/topology"
 )
 
-// Wishes says what should become of the cluster, what is to be done in Kubernetes, and what to tell. A peer of a wanted pod that does
+// Goals says what should become of the cluster, what is to be done in Kubernetes, and what to tell. A peer of a wanted pod that does
 // not answer is restarting or down, and is waited for: its replicas count as being there.
-func Wishes(f Facts, p topology.Picture, s Settings) (plan.Wish, []Chore, []Note) {
-	w := plan.Wish{
+func Goals(f Facts, p topology.Picture, s Settings) (plan.Goal, []Task, []Note) {
+	w := plan.Goal{
 		Leaving: map[clusterapi.PeerID]bool{}, Lost: map[clusterapi.PeerID]bool{}, Targets: map[clusterapi.PeerID]bool{},
 		Zones: zones(f, p), Strategy: plan.None, GivenUp: f.GivenUp, Untouched: map[string]bool{},
 	}
@@ -48,7 +48,7 @@ func Wishes(f Facts, p topology.Picture, s Settings) (plan.Wish, []Chore, []Note
 	notes = append(notes, strangers(f, p)...)
 	notes = append(notes, mismatches(f, p)...)
 	notes = append(notes, unread(f.Unread)...)
-	return w, chores(f, p), notes
+	return w, tasks(f, p), notes
 }
 
 // stopping is a sentence when the release is going away as a whole, so that nobody leaves it and nothing is to be mended; else empty.

@@ -18,8 +18,8 @@ const (
 	removeFor = 30 * time.Second
 )
 
-// flight is a move that this process has begun. It is only kept to count and to log: what is under way is read from the picture.
-type flight struct {
+// ongoingMove is a move that this process has begun. It is only kept to count and to log: what is under way is read from the picture.
+type ongoingMove struct {
 	move  plan.Move
 	began time.Time
 	// seen says that the cluster has accepted the move, or shown the transfer; gone is since when the transfer has not been there.
@@ -29,18 +29,18 @@ type flight struct {
 	unsure bool
 }
 
-// Outcomes of a flight.
+// Outcomes of a move.
 type outcome int
 
 const (
-	flying outcome = iota
-	arrived
-	lostOnTheWay
-	pointless // the shard is gone, so there is nothing to say
+	movePending outcome = iota
+	moveDone
+	moveFailed
+	moveObsolete // the shard is gone, so there is nothing to say
 )
 
-// look decides from a picture that was taken after the move began how the move went. moved is the target's replica, if it has arrived.
-func (f *flight) look(p topology.Picture) (result outcome, moved topology.Replica) {
+// look decides from a picture that was taken after the move began how the move went. moved is the target's replica, if it is done.
+func (f *ongoingMove) look(p topology.Picture) (result outcome, moved topology.Replica) {
 	switch f.move.Kind {
 	case plan.RemovePeer:
 		return f.due(p.At, !knownByOthers(p, f.move.From), f.patience()), moved
@@ -51,16 +51,16 @@ func (f *flight) look(p topology.Picture) (result outcome, moved topology.Replic
 	}
 	shard, known := p.Shard(f.move.Shard.Collection, f.move.Shard.Shard)
 	if !known {
-		return pointless, moved
+		return moveObsolete, moved
 	}
 	if f.move.Kind != plan.Abandon && travels(shard, f.move) {
 		f.seen, f.gone = true, time.Time{}
-		return flying, moved
+		return movePending, moved
 	}
 	target, there := shard.On(f.move.To)
 	_, left := shard.On(f.move.From)
 	if there && target.State == clusterapi.Active && (f.move.Kind != plan.MoveShard || !left) {
-		return arrived, target
+		return moveDone, target
 	}
 	if f.gone.IsZero() {
 		f.gone = p.At
@@ -72,25 +72,25 @@ func (f *flight) look(p topology.Picture) (result outcome, moved topology.Replic
 }
 
 // patience is how long a removal may take, which the removed peer's consensus takes part in.
-func (f *flight) patience() time.Duration {
+func (f *ongoingMove) patience() time.Duration {
 	if f.unsure {
 		return unseenFor
 	}
 	return removeFor
 }
 
-func (f *flight) due(now time.Time, done bool, within time.Duration) outcome {
+func (f *ongoingMove) due(now time.Time, done bool, within time.Duration) outcome {
 	if done {
-		return arrived
+		return moveDone
 	}
 	return f.overdue(now.Sub(f.began) >= within)
 }
 
-func (f *flight) overdue(late bool) outcome {
+func (f *ongoingMove) overdue(late bool) outcome {
 	if late {
-		return lostOnTheWay
+		return moveFailed
 	}
-	return flying
+	return movePending
 }
 
 func travels(s topology.Shard, m plan.Move) bool {
@@ -104,7 +104,7 @@ func travels(s topology.Shard, m plan.Move) bool {
 
 // running is everything under way: the transfers that any peer sees, whoever began them, and the moves that do not show. A transfer with
 // an end that does not answer keeps nothing else waiting; whether its shard may be touched is for the plan to say.
-func running(p topology.Picture, flights []*flight) []plan.Move {
+func running(p topology.Picture, ongoing []*ongoingMove) []plan.Move {
 	var list []plan.Move
 	for _, c := range p.Collections {
 		for _, s := range c.Shards {
@@ -115,7 +115,7 @@ func running(p topology.Picture, flights []*flight) []plan.Move {
 			}
 		}
 	}
-	for _, f := range flights {
+	for _, f := range ongoing {
 		if shard, _ := p.Shard(f.move.Shard.Collection, f.move.Shard.Shard); !travels(shard, f.move) {
 			list = append(list, f.move)
 		}
