@@ -127,9 +127,8 @@ image: ## Build shepherd's image into dist/shepherd.tar, and load it as $(SHEPHE
 	go run ./tools/image -tag $(SHEPHERD_IMAGE) -tarball dist/shepherd.tar
 	@if docker info >/dev/null 2>&1; then docker load --quiet --input dist/shepherd.tar; else echo "no Docker engine answers: dist/shepherd.tar is not loaded"; fi
 
-package: $(BIN)/.helm-$(HELM_VERSION) ## Pack the chart into dist/.
-	mkdir -p dist
-	helm package --destination dist charts/qdrant
+package: $(BIN)/.helm-$(HELM_VERSION) ## Pack the chart, with the profiles, into dist/.
+	scripts/package.sh dist
 
 publish: package ## Push the chart to an OCI registry: OCI_REGISTRY=registry.example.org/charts.
 	scripts/publish.sh "$(OCI_REGISTRY)"

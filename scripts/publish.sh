@@ -17,16 +17,15 @@ digest=$(go run ./tools/image -version "$version" -platform linux/amd64,linux/ar
 
 rm -rf dist/publish
 mkdir -p dist/publish
-cp -R charts/qdrant dist/publish/
 awk -v image="$image" -v digest="$digest" '
   /^[^ #]/ { section = $1 }
   section == "shepherd:" && /^    repository: null$/ { print "    repository: \"" image "\""; filled++; next }
   section == "shepherd:" && /^    digest: null$/ { print "    digest: \"" digest "\""; filled++; next }
   { print }
   END { exit filled != 2 }
-' charts/qdrant/values.yaml >dist/publish/qdrant/values.yaml || { echo "make publish: shepherd.image of values.yaml is not where it was" >&2; exit 1; }
+' charts/qdrant/values.yaml >dist/publish/values.yaml || { echo "make publish: shepherd.image of values.yaml is not where it was" >&2; exit 1; }
 
-helm package --destination dist/publish dist/publish/qdrant
+scripts/package.sh dist/publish dist/publish/values.yaml
 # shellcheck disable=SC2086 # the flags are words
 helm push ${HELM_PUSH_FLAGS:-} "dist/publish/qdrant-$version.tgz" "oci://$registry"
 echo "install it: helm install q oci://$registry/qdrant --version $version"

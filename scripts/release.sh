@@ -27,5 +27,5 @@ for platform in linux/amd64 linux/arm64; do
   echo "building the image of $platform"
   go run ./tools/image -version "$version" -platform "$platform" -tag "qdrant-shepherd:$version" -tarball "$out/qdrant-shepherd_${version}_${platform/\//_}.tar"
 done
-helm package --destination "$out" charts/qdrant
+scripts/package.sh "$out"
 (cd "$out" && sha256sum -- *.gz *.tar *.tgz >checksums.txt)

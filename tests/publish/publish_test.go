@@ -83,6 +83,20 @@ func TestPublish(t *testing.T) {
 		template("-f", production, "--set", "shepherd.image.repository="+repository, "--set", "shepherd.image.digest="+image[1], "charts/qdrant"),
 		"with it, as the tree does with that image")
 
+	// With nothing but the package: helm pull --untar, then a profile that is in it.
+	pulled := t.TempDir()
+	out, err = run("helm", "pull", "--untar", "--untardir", pulled, reference+"/qdrant", "--plain-http")
+	require.NoError(t, err, out)
+	for _, profile := range []string{dev, production} {
+		inside := filepath.Join(pulled, "qdrant", filepath.Base(profile))
+		want, err := os.ReadFile(filepath.Join(root, profile))
+		require.NoError(t, err)
+		has, err := os.ReadFile(inside)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(has))
+		assert.Contains(t, template("-f", profile, reference+"/qdrant", "--plain-http"), template("-f", inside, filepath.Join(pulled, "qdrant")))
+	}
+
 	out, err = run("helm", "template", "q", "--kube-version", "1.37", "-f", production, "charts/qdrant")
 	require.Error(t, err, "from a clone there is no image")
 	assert.Contains(t, out, "shepherd.image.repository: ")

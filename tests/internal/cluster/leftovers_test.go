@@ -65,7 +65,7 @@ func TestANamespaceThatIsBeingDeletedIsRechecked(t *testing.T) {
 	now := metav1.Now()
 	deleted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "install-a1b2", DeletionTimestamp: &now, Finalizers: []string{"kubernetes"}}}
 	api := fake.NewClientset(deleted, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
-	c := &Cluster{Client: &kube.Client{Interface: api}}
+	c := &Cluster{Client: &k8s.Client{Interface: api}}
 	before, err := c.Inventory(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, c.AwaitNothingLeft(t.Context(), before))
