@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# package.sh DIRECTORY [VALUES]: packs the chart into DIRECTORY, with VALUES in place of its values.yaml, and with the profiles beside it, so
+# that whoever has the package alone can install with them: helm pull --untar, then helm install -f qdrant/values-prod.yaml.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:?name the directory of the package}
+staging=$(mktemp -d)
+trap 'rm -rf "$staging"' EXIT
+cp -R charts/qdrant "$staging/"
+cp values/values-dev.yaml values/values-prod.yaml "$staging/qdrant/"
+[ -z "${2:-}" ] || cp "$2" "$staging/qdrant/values.yaml"
+mkdir -p "$out"
+helm package --destination "$out" "$staging/qdrant"
