@@ -43,9 +43,11 @@ type subject interface {
 // real are processes.
 type real struct{ *qdrantprocess.Cluster }
 
-func (r real) client(ordinal int) *clusterapi.Client { return clusterapi.New(r.Servers[ordinal].URL(), key) }
-func (r real) stop(ordinal int) error                { return r.Servers[ordinal].Stop() }
-func (r real) loseVolume(ordinal int) error          { return r.Servers[ordinal].LoseVolume() }
+func (r real) client(ordinal int) *clusterapi.Client {
+	return clusterapi.New(r.Servers[ordinal].URL(), key)
+}
+func (r real) stop(ordinal int) error       { return r.Servers[ordinal].Stop() }
+func (r real) loseVolume(ordinal int) error { return r.Servers[ordinal].LoseVolume() }
 
 func (r real) start(ordinal int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

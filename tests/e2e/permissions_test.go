@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/qdrant-shepherd/shepherd/internal/repository"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
-	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
 	"github.com/qdrant-shepherd/shepherd/tools/suites/suitefile"
 )
 
@@ -39,7 +39,7 @@ func expectDenials(namespace string) {
 // TestPermissionsOfSuites holds the list against the roles of the chart. It is called when all tests are over. The earlier requests are not this
 // run's.
 func checkPermissions(ctx context.Context, c *cluster.Cluster, earlier int) error {
-	root, err := release.Root()
+	root, err := repository.Root()
 	if err != nil {
 		return err
 	}

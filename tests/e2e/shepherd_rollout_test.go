@@ -165,7 +165,7 @@ func TestShepherdRollouts(t *testing.T) {
 			}
 			return times
 		}
-		with = rolls(with) // which has those of the scenes above, if they ran
+		with = rolls(with)         // which has those of the scenes above, if they ran
 		expectDenials(d.namespace) // a tend that is sent home finds its role gone
 		d.shepherd = false
 		d.roll(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/internal/clusterapi"
+	"github.com/qdrant-shepherd/shepherd/internal/repository"
 	"github.com/qdrant-shepherd/shepherd/internal/workload"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/registry"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/release"
@@ -24,7 +25,7 @@ func TestSmallNode(t *testing.T) {
 	d.keys["api-key"] = "" // the development values have none
 	charts := "oci://" + registry.Start(t) + "/charts"
 	step(t, "the chart into a registry", func() {
-		root, err := release.Root()
+		root, err := repository.Root()
 		require.NoError(t, err)
 		packed := t.TempDir()
 		out, err := d.Helm(t, "package", "--destination", packed, filepath.Join(root, release.Chart))

@@ -22,6 +22,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/qdrant-shepherd/shepherd/client/childprocess"
+	"github.com/qdrant-shepherd/shepherd/internal/repository"
 )
 
 // Version is the release of Kubernetes, as tools/kubernetes/go.mod requires it.
@@ -64,23 +65,10 @@ func Assets(ctx context.Context, log *slog.Logger) (string, error) {
 	return directory, nil
 }
 
-// source is the nested module, in the nearest directory upwards that has it.
+// source is the nested module.
 func source() (string, error) {
-	directory, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		module := filepath.Join(directory, "tools", "kubernetes")
-		if _, err := os.Stat(filepath.Join(module, "go.mod")); err == nil {
-			return module, nil
-		}
-		parent := filepath.Dir(directory)
-		if parent == directory {
-			return "", errors.New("there is no tools/kubernetes upwards of the working directory; run this in a clone of the repository")
-		}
-		directory = parent
-	}
+	root, err := repository.Root()
+	return filepath.Join(root, "tools", "kubernetes"), err
 }
 
 type builder struct {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"github.com/qdrant-shepherd/shepherd/internal/repository"
 )
 
 // The worlds, as UP names them.
@@ -49,7 +51,7 @@ type Settings struct {
 
 // Read reads the settings from the environment.
 func Read(env func(string) string) (Settings, error) {
-	root, err := repository()
+	root, err := repository.Root()
 	if err != nil {
 		return Settings{}, err
 	}
@@ -90,24 +92,6 @@ func Home() string {
 		return ""
 	}
 	return directory
-}
-
-// repository is the nearest directory upwards with the chart.
-func repository() (string, error) {
-	directory, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(directory, "charts", "qdrant", "Chart.yaml")); err == nil {
-			return directory, nil
-		}
-		parent := filepath.Dir(directory)
-		if parent == directory {
-			return "", errors.New("there is no charts/qdrant upwards of the working directory; run this in a clone of the repository")
-		}
-		directory = parent
-	}
 }
 
 func (s Settings) path(names ...string) string {

@@ -20,6 +20,8 @@ import (
 	"helm.sh/helm/v3/pkg/engine"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/qdrant-shepherd/shepherd/internal/repository"
 )
 
 const (
@@ -80,22 +82,13 @@ func Over(files ...string) Option {
 // Dir is the chart's directory.
 func Dir() string { return filepath.Join(Root(), "charts", "qdrant") }
 
-// Root is the root of the repository: the nearest directory above with a go.mod.
+// Root is the root of the repository.
 var Root = sync.OnceValue(func() string {
-	dir, err := os.Getwd()
+	root, err := repository.Root()
 	if err != nil {
-		panic(fmt.Sprintf("looking for the root of the repository: %v", err))
+		panic(err)
 	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			panic("looking for the root of the repository: no go.mod above the working directory")
-		}
-		dir = parent
-	}
+	return root
 })
 
 var load = sync.OnceValues(func() (*helm.Chart, error) { return loader.LoadDir(Dir()) })

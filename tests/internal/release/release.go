@@ -10,14 +10,12 @@ package release
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +25,7 @@ import (
 	"github.com/gruntwork-io/terratest/modules/shell"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/qdrant-shepherd/shepherd/internal/repository"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/cluster"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/k8s"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/some"
@@ -67,7 +66,7 @@ type Release struct {
 
 // Require puts the repository's bin/ first on PATH and says what to do when one of the commands is missing; without any it is Command.
 func Require(commands ...string) error {
-	root, err := Root()
+	root, err := repository.Root()
 	if err != nil {
 		return err
 	}
@@ -88,24 +87,6 @@ func Require(commands ...string) error {
 	}
 	return nil
 }
-
-// Root is the directory of the repository: the nearest one upwards with a go.mod.
-var Root = sync.OnceValues(func() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("looking for the root of the repository: %w", err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("looking for the root of the repository: no go.mod upwards of the working directory")
-		}
-		dir = parent
-	}
-})
 
 // New names a release; Install makes it.
 func New(t testing.TB, c *cluster.Cluster, namespace, name string) *Release {
@@ -332,7 +313,7 @@ func (r *Release) arguments(t testing.TB, values Values) ([]string, error) {
 
 // fromRoot makes a path of the repository absolute; what is none (oci://…, an absolute path) stays as it is.
 func fromRoot(path string) string {
-	root, err := Root()
+	root, err := repository.Root()
 	if err != nil || filepath.IsAbs(path) || strings.Contains(path, "://") {
 		return path
 	}
