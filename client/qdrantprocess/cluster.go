@@ -68,7 +68,7 @@ type Server struct {
 func Start(t testing.TB, n int, options Options) *Cluster {
 	t.Helper()
 	if options.Binary == "" && os.Getenv(binaryVariable) == "" {
-		t.Skipf("SKIP: %s is not set; set it to the path of a Qdrant server binary, for instance one copied out of the image: docker cp $(docker create qdrant/qdrant:v1.18.3):/qdrant/qdrant .", binaryVariable)
+		t.Skipf("SKIP: %s is not set; set it to the path of a Qdrant server binary; `make qdrant-binary` copies one out of the image", binaryVariable)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()

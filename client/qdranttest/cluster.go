@@ -13,7 +13,7 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 )
 
-// DefaultVersion is the server version that the answers are compared with.
+// DefaultVersion is the server version that the answers are compared with. `make generate` sets it to that of the chart.
 const DefaultVersion = "1.18.3"
 
 // Options are what the servers of a cluster have in common. The zero value is a cluster of the default version without a key.

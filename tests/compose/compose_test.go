@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 )
 
 const stackFile = root + "/compose/compose.yaml"
@@ -94,7 +96,7 @@ func TestDefaults(t *testing.T) {
 	})
 	t.Run("dashboard", func(t *testing.T) {
 		if _, err := stack.exec(t.Context(), "qdrant", "test", "-d", "/qdrant/static"); err != nil {
-			t.Skip("SKIP: this image was built without the web UI (/qdrant/static), so /dashboard was not asked for; the official one has it: docker pull docker.io/qdrant/qdrant:v1.18.3-unprivileged")
+			t.Skip("SKIP: this image was built without the web UI (/qdrant/static), so /dashboard was not asked for; the official one has it: docker pull " + images.QdrantDefault)
 		}
 		status, body, err := server.get(t.Context(), "/dashboard")
 		require.NoError(t, err)

@@ -62,7 +62,7 @@ func TestShepherdRollouts(t *testing.T) {
 	})
 	t.Run("image_change", func(t *testing.T) {
 		s := l.beginScene(t)
-		with = append(with, d.roll(t, "image: {tag: v1.18.3}"))
+		with = append(with, d.roll(t, "image: {tag: v"+images.Version()+"}"))
 		s.requireNothingLost(t, 3)
 	})
 

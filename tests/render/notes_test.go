@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 )
 
 func TestNotes(t *testing.T) {
@@ -21,7 +22,7 @@ func TestNotes(t *testing.T) {
 		not     []string
 	}{
 		"what was installed": {
-			want: []string{"Qdrant 1.18.3 as release q in namespace qdrant-test", "3 peers", "2 copies of each shard"},
+			want: []string{"Qdrant " + images.Version() + " as release q in namespace qdrant-test", "3 peers", "2 copies of each shard"},
 		},
 		"how to reach it": {
 			want: []string{"q-qdrant.qdrant-test.svc.cluster.local", "dns:///q-qdrant-clients.qdrant-test.svc.cluster.local:6334",
@@ -58,7 +59,7 @@ func TestNotes(t *testing.T) {
 		"shepherd speaks it":       {values: withShepherd + `tls: {enabled: true, existingSecret: s}`, want: []string{"helm test q -n qdrant-test\n"}, not: []string{"no test while TLS"}},
 		"keys that are made": {values: withShepherd + `auth: {generate: true}`,
 			want: []string{`get secret q-qdrant-keys -o go-template='{{index .data "api-key" | base64decode}}'`}, not: []string{"- API key: "}},
-		"where to look": {want: []string{"CreateContainerConfigError", "ImagePullBackOff", "docker.io/qdrant/qdrant:v1.18.3-unprivileged", "Pending", "get pvc"}},
+		"where to look": {want: []string{"CreateContainerConfigError", "ImagePullBackOff", images.QdrantDefault, "Pending", "get pvc"}},
 	}, func(t *testing.T, c struct {
 		values  string
 		options []chart.Option

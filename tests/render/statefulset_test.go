@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
+	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 )
 
 func podSpec(t *testing.T, o chart.Objects) corev1.PodSpec {
@@ -105,7 +106,7 @@ func TestStatefulSet(t *testing.T) {
 				assert.Equal(t, "stork", pod.SchedulerName)
 			}},
 		"the image": {want: func(t *testing.T, o chart.Objects) {
-			assert.Equal(t, "docker.io/qdrant/qdrant:v1.18.3-unprivileged", o.Server(t).Image)
+			assert.Equal(t, images.QdrantDefault, o.Server(t).Image)
 			assert.Equal(t, corev1.PullIfNotPresent, o.Server(t).ImagePullPolicy)
 		}},
 		"another tag": {values: `{image: {repository: example.org/qdrant, tag: v1.18.2, pullPolicy: Always}, imagePullSecrets: [{name: registry}]}`, want: func(t *testing.T, o chart.Objects) {

@@ -280,7 +280,7 @@ func TestUpWithRealServers(t *testing.T) {
 	t.Parallel()
 	server := os.Getenv("QDRANT_BIN")
 	if server == "" {
-		t.Skip("SKIP: QDRANT_BIN is not set; set it to the path of a Qdrant server binary, for instance one copied out of the image: docker cp $(docker create qdrant/qdrant:v1.18.3):/qdrant/qdrant .")
+		t.Skip("SKIP: QDRANT_BIN is not set; set it to the path of a Qdrant server binary; `make qdrant-binary` copies one out of the image")
 	}
 	w := newWorld(t, server)
 	assert.Contains(t, w.run(t), "every answer was right")

@@ -1,5 +1,6 @@
 // Command gen writes what the chart's values.yaml says in its comments into values.schema.json and into the table of
-// the chart's README, the examples of client/vector into that package's README, and the reference of both commands into docs/reference.
+// the chart's README, the examples of client/vector into that package's README, the reference of both commands into docs/reference, and the
+// version of Qdrant, which Chart.yaml has, into the other files that name it.
 // With -check it writes nothing and fails when one of them is out of date. It runs at the root of the repository.
 //
 // With -words it makes the file of frequent words of internal/wordvectors, and nothing else: that downloads the whole package,
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 
 	"github.com/qdrant-shepherd/shepherd/internal/gen/examples"
 	"github.com/qdrant-shepherd/shepherd/internal/gen/schema"
@@ -49,7 +51,7 @@ func run(args []string, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if err := errors.Join(generate(*chart, *check), copyExamples(*client, *check), writeReferences(filepath.Join(*docs, "reference"), *check)); err != nil {
+	if err := errors.Join(generate(*chart, *check), copyExamples(*client, *check), pinVersion(*chart, *check), writeReferences(filepath.Join(*docs, "reference"), *check)); err != nil {
 		_, _ = fmt.Fprintf(stderr, "gen: %v\n", err)
 		return 1
 	}
@@ -123,6 +125,49 @@ func writeReferences(dir string, check bool) error {
 		}
 	}
 	return nil
+}
+
+// pins are the files outside the chart that name the server's version, each with an expression whose group is the version.
+var pins = map[string]*regexp.Regexp{
+	".github/workflows/nightly.yaml":  regexp.MustCompile(`(?m)^ +qdrant: \[v[0-9.]+, v([0-9.]+)\]$`),
+	"client/qdranttest/cluster.go":    regexp.MustCompile(`(?m)^const DefaultVersion = "([0-9.]+)"$`),
+	"compose/compose.yaml":            regexp.MustCompile(`(?m)^    image: docker\.io/qdrant/qdrant:v([0-9.]+)-unprivileged$`),
+	"tests/internal/images/images.go": regexp.MustCompile(`"docker\.io/qdrant/qdrant:v([0-9.]+)(?:-unprivileged)?"`),
+}
+
+// pinVersion writes the server's version, the appVersion of the chart, where else it is named.
+func pinVersion(chart string, check bool) error {
+	about, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
+	if err != nil {
+		return fmt.Errorf("reading the chart's version of Qdrant: %w", err)
+	}
+	version := regexp.MustCompile(`(?m)^appVersion: "([0-9.]+)"$`).FindSubmatch(about)
+	if version == nil {
+		return fmt.Errorf("%s has no appVersion", filepath.Join(chart, "Chart.yaml"))
+	}
+	root := filepath.Join(chart, "..", "..")
+	var failures []error
+	for name, pin := range pins {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		text, err := os.ReadFile(path)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("pinning the version of Qdrant: %w", err))
+			continue
+		}
+		places := pin.FindAllSubmatchIndex(text, -1)
+		if places == nil {
+			failures = append(failures, fmt.Errorf("%s does not name the version of Qdrant where it did", path))
+			continue
+		}
+		var pinned []byte
+		end := 0
+		for _, place := range places {
+			pinned = append(append(pinned, text[end:place[2]]...), version[1]...)
+			end = place[3]
+		}
+		failures = append(failures, update(path, append(pinned, text[end:]...), check))
+	}
+	return errors.Join(failures...)
 }
 
 func writeWords(path string) error {

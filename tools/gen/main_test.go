@@ -19,7 +19,18 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	chart, client, docs := t.TempDir(), t.TempDir(), t.TempDir()
+	root, client, docs := t.TempDir(), t.TempDir(), t.TempDir()
+	chart := filepath.Join(root, "charts", "qdrant")
+	require.NoError(t, os.MkdirAll(chart, 0o755))
+	for name, text := range map[string]string{
+		".github/workflows/nightly.yaml":  "        qdrant: [v1.0.9, v1.1.0]\n",
+		"client/qdranttest/cluster.go":    "const DefaultVersion = \"1.1.0\"\n",
+		"compose/compose.yaml":            "    image: docker.io/qdrant/qdrant:v1.1.0-unprivileged\n",
+		"tests/internal/images/images.go": "a = \"docker.io/qdrant/qdrant:v1.1.0-unprivileged\"\nb = \"docker.io/qdrant/qdrant:v1.1.0\"\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o600))
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(client, "example_test.go"), []byte("package p\n\nfunc Example() {\n\tp()\n}\n"), 0o600))
 	clientReadme := filepath.Join(client, "README.md")
 	require.NoError(t, os.WriteFile(clientReadme, []byte("<!-- example:  -->\n<!-- end -->\n"), 0o600))
@@ -34,11 +45,13 @@ func TestRun(t *testing.T) {
 	const readme = "<!-- values:begin -->\n<!-- values:end -->\n"
 	write("values.yaml", "# -- A.\na: 1\n")
 	write("README.md", readme)
+	write("Chart.yaml", "appVersion: \"1.2.3\"\n")
 
 	code, stderr := gen("-check")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "values.schema.json is out of date")
 	assert.Contains(t, stderr, "README.md is out of date")
+	assert.Contains(t, stderr, "compose.yaml is out of date")
 	assert.Contains(t, stderr, "make generate")
 	assert.NoFileExists(t, filepath.Join(chart, "values.schema.json"), "-check must not write")
 
@@ -52,6 +65,16 @@ func TestRun(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(reference), "## `"+name+" version`")
 	}
+	for name, want := range map[string]string{
+		".github/workflows/nightly.yaml":  "        qdrant: [v1.0.9, v1.2.3]\n",
+		"client/qdranttest/cluster.go":    "const DefaultVersion = \"1.2.3\"\n",
+		"compose/compose.yaml":            "    image: docker.io/qdrant/qdrant:v1.2.3-unprivileged\n",
+		"tests/internal/images/images.go": "a = \"docker.io/qdrant/qdrant:v1.2.3-unprivileged\"\nb = \"docker.io/qdrant/qdrant:v1.2.3\"\n",
+	} {
+		pinned, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		assert.Equal(t, want, string(pinned))
+	}
 	code, stderr = gen("-check")
 	assert.Zero(t, code, stderr)
 
@@ -61,6 +84,11 @@ func TestRun(t *testing.T) {
 
 	before, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
 	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "compose", "compose.yaml"), []byte("image: another\n"), 0o600))
+	code, stderr = gen("-check")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "compose.yaml does not name the version of Qdrant where it did")
+
 	write("README.md", "no markers")
 	code, stderr = gen()
 	assert.Equal(t, 1, code)

@@ -74,7 +74,7 @@ func newRealCluster(t *testing.T, n int) *realCluster {
 	t.Helper()
 	binary := os.Getenv("QDRANT_BIN")
 	if binary == "" {
-		t.Skip("SKIP: QDRANT_BIN is not set; set it to the path of a Qdrant server binary, for instance one copied out of the image: docker cp $(docker create qdrant/qdrant:v1.18.3):/qdrant/qdrant .")
+		t.Skip("SKIP: QDRANT_BIN is not set; set it to the path of a Qdrant server binary; `make qdrant-binary` copies one out of the image")
 	}
 	c := &realCluster{binary: binary, api: newAPIServer(n)}
 	var listeners []net.Listener

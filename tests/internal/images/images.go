@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// QdrantDefault is the image that the chart and the compose file name.
+	// QdrantDefault is the image that the chart and the compose file name. `make generate` sets its version.
 	QdrantDefault = "docker.io/qdrant/qdrant:v1.18.3-unprivileged"
 	// QdrantRoot is the same server in the image that runs as root by default; the chart's pods run it as anybody.
 	QdrantRoot = "docker.io/qdrant/qdrant:v1.18.3"
@@ -181,3 +181,6 @@ func docker(ctx context.Context, args ...string) (string, error) {
 	}
 	return strings.TrimSpace(string(out)), nil
 }
+
+// Version is the server's version in these images, such as 1.18.3.
+func Version() string { return strings.TrimPrefix(QdrantRoot, "docker.io/qdrant/qdrant:v") }
