@@ -29,10 +29,10 @@ type Files struct {
 type Process struct {
 	*exec.Cmd
 
-	files  Files
-	guard  *guard
-	exited chan struct{}
-	err    error // of Wait, once exited is closed
+	files    Files
+	watchdog *watchdog
+	exited   chan struct{}
+	err      error // of Wait, once exited is closed
 }
 
 // Start starts a command. If this process ends before it, it and everything else in its group is killed.
@@ -53,22 +53,22 @@ func (p *Process) start() error {
 		defer func() { _ = log.Close() }() // the process has its own
 		p.Stdout, p.Stderr = log, log
 	}
-	// The guard comes first: between the two starts there must be no process that nobody guards.
-	guard, err := newGuard()
+	// The watchdog comes first: between the two starts there must be no process that nobody watches.
+	watchdog, err := newWatchdog()
 	if err != nil {
-		return fmt.Errorf("starting the guard of %s: %w", p.Path, err)
+		return fmt.Errorf("starting the watchdog of %s: %w", p.Path, err)
 	}
 	ownGroup(p.Cmd)
 	if err := p.Cmd.Start(); err != nil {
-		guard.end()
+		watchdog.end()
 		return err
 	}
-	guard.watch(p.Process)
+	watchdog.watch(p.Process)
 	var unwritten error
 	if p.files.PID != "" {
 		unwritten = os.WriteFile(p.files.PID, []byte(strconv.Itoa(p.Process.Pid)), 0o644)
 	}
-	p.guard = guard
+	p.watchdog = watchdog
 	go p.await()
 	if unwritten != nil {
 		p.Kill()
@@ -78,7 +78,7 @@ func (p *Process) start() error {
 
 func (p *Process) await() {
 	p.err = p.Cmd.Wait()
-	p.guard.release()
+	p.watchdog.release()
 	if p.files.PID != "" {
 		_ = os.Remove(p.files.PID)
 	}

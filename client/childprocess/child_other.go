@@ -7,14 +7,14 @@ import (
 	"os/exec"
 )
 
-// guard does nothing: what this process starts outlives it where it is killed.
-type guard struct{}
+// watchdog does nothing: what this process starts outlives it where it is killed.
+type watchdog struct{}
 
-func newGuard() (*guard, error) { return &guard{}, nil }
+func newWatchdog() (*watchdog, error) { return &watchdog{}, nil }
 
-func (*guard) watch(*os.Process) {}
-func (*guard) release()          {}
-func (*guard) end()              {}
+func (*watchdog) watch(*os.Process) {}
+func (*watchdog) release()          {}
+func (*watchdog) end()              {}
 
 func ownGroup(*exec.Cmd) {}
 

@@ -105,8 +105,8 @@ func TestAProcessThatHasEndedIsNotKilledAgain(t *testing.T) {
 	p, err := Start(command, Files{})
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Wait(), "exit status 3")
-	assert.True(t, p.guard.shell.ProcessState.Exited(), "the guard has gone")
-	// The guard killed nothing: the group is still there.
+	assert.True(t, p.watchdog.shell.ProcessState.Exited(), "the watchdog has gone")
+	// The watchdog killed nothing: the group is still there.
 	require.NoError(t, syscall.Kill(-command.Process.Pid, 0))
 	require.NoError(t, killGroup(command.Process))
 	require.NoError(t, ended())

@@ -62,9 +62,9 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building tools/up: %v\n%s", err, output)
 		return 1
 	}
-	release, err := guardWorlds()
+	release, err := watchWorlds()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "guarding the supervisors: %v\n", err)
+		fmt.Fprintf(os.Stderr, "watching the supervisors: %v\n", err)
 		return 1
 	}
 	defer release()
@@ -79,29 +79,29 @@ func worlds() string {
 	return cmp.Or(os.Getenv("UP_TESTS_DIR"), filepath.Join(chart.Root(), "artifacts", "up-tests"))
 }
 
-// guardScript runs make down in all directories when its input ends without a line. A make up that was killed with the tests may have its
+// watchdogScript runs make down in all directories when its input ends without a line. A make up that was killed with the tests may have its
 // lock for a moment longer.
-const guardScript = `read -r over && exit
+const watchdogScript = `read -r over && exit
 for directory in "$1"/*/; do
 	tries=0
 	until UP_DIR=$directory "$2" down || [ $((tries += 1)) -ge 10 ]; do sleep 1; done
 done`
 
-// guardWorlds has what the tests bring up taken down if this process ends without release: a supervisor outlives whoever has started it.
-func guardWorlds() (release func(), err error) {
-	guard := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript, "guard", worlds(), program)
-	guard.Dir = chart.Root()
-	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal to the group of this process reaches it
-	alive, err := guard.StdinPipe()
+// watchWorlds has what the tests bring up taken down if this process ends without release: a supervisor outlives whoever has started it.
+func watchWorlds() (release func(), err error) {
+	watchdog := exec.CommandContext(context.Background(), "/bin/sh", "-c", watchdogScript, "watchdog", worlds(), program)
+	watchdog.Dir = chart.Root()
+	watchdog.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal to the group of this process reaches it
+	alive, err := watchdog.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := guard.Start(); err != nil {
+	if err := watchdog.Start(); err != nil {
 		return nil, err
 	}
 	return func() {
 		_, _ = io.WriteString(alive, "over\n")
-		_ = guard.Wait()
+		_ = watchdog.Wait()
 	}, nil
 }
 
@@ -415,7 +415,7 @@ func TestUpThatIsKilledHalfWay(t *testing.T) {
 // TestATestRunThatIsKilled: Given a run of these tests with a supervisor; When it is killed; Then the supervisor and all else end.
 func TestATestRunThatIsKilled(t *testing.T) {
 	t.Parallel()
-	// A directory of its own for the worlds of the inner run, which its guard takes down.
+	// A directory of its own for the worlds of the inner run, which its watchdog takes down.
 	tests := filepath.Join(t.TempDir(), "tests")
 	w := &world{directory: filepath.Join(tests, "world"), port: freePorts(t)}
 	inner := exec.CommandContext(t.Context(), os.Args[0])

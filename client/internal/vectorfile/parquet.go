@@ -45,7 +45,7 @@ type column struct {
 }
 
 func openParquet(r io.ReaderAt, size int64, o Options) (opened source, err error) {
-	defer guard(&err)
+	defer recoverPanic(&err)
 	if err := checkFooter(r, size); err != nil {
 		return nil, err
 	}

@@ -112,12 +112,12 @@ func TestAServerIsTriedBeforeAnythingStarts(t *testing.T) {
 
 func TestTwoRunsAtOnce(t *testing.T) {
 	settings := newSettings(t)
-	first, err := settings.claim()
+	first, err := settings.lock()
 	require.NoError(t, err)
-	_, err = settings.claim()
+	_, err = settings.lock()
 	require.ErrorContains(t, err, "another make up or make down is at work in "+settings.Directory)
 	first.release()
-	second, err := settings.claim()
+	second, err := settings.lock()
 	require.NoError(t, err)
 	second.release()
 }

@@ -101,25 +101,25 @@ func (s Settings) path(names ...string) string {
 // kubeconfig is there once the cluster answers.
 func (s Settings) kubeconfig() string { return s.path("kubeconfig") }
 
-// claimed is the right to start and stop things in the directory.
-type claimed struct{ lock *flock.Flock }
+// directoryLock is the right to start and stop things in the directory.
+type directoryLock struct{ lock *flock.Flock }
 
-func (c claimed) release() { _ = c.lock.Unlock() }
+func (l directoryLock) release() { _ = l.lock.Unlock() }
 
-// claim takes that right, which one process at a time has. The lock is beside the directory, because that is deleted.
-func (s Settings) claim() (claimed, error) {
+// lock takes that right, which one process at a time has. The lock is beside the directory, because that is deleted.
+func (s Settings) lock() (directoryLock, error) {
 	if err := os.MkdirAll(filepath.Dir(s.Directory), 0o755); err != nil {
-		return claimed{}, fmt.Errorf("making the directory: %w", err)
+		return directoryLock{}, fmt.Errorf("making the directory: %w", err)
 	}
 	lock := flock.New(s.Directory + ".lock")
 	free, err := lock.TryLock()
 	switch {
 	case err != nil:
-		return claimed{}, fmt.Errorf("locking %s: %w", s.Directory, err)
+		return directoryLock{}, fmt.Errorf("locking %s: %w", s.Directory, err)
 	case !free:
-		return claimed{}, fmt.Errorf("another make up or make down is at work in %s; wait for it, or name another directory with UP_DIR", s.Directory)
+		return directoryLock{}, fmt.Errorf("another make up or make down is at work in %s; wait for it, or name another directory with UP_DIR", s.Directory)
 	}
-	return claimed{lock}, nil
+	return directoryLock{lock}, nil
 }
 
 // emptyDirectory deletes what an earlier run left in the directory, and nothing that is not make up's.

@@ -56,7 +56,7 @@ func supervise(ctx context.Context, settings Settings, log *slog.Logger) error {
 		return err
 	}
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return guard(running, plane) })
+	group.Go(func() error { return awaitEnd(running, plane) })
 	if state.Server == "" {
 		servers, err := startStandIn(running, ports{state.Port}, key, log)
 		if err != nil {
@@ -73,8 +73,8 @@ func supervise(ctx context.Context, settings Settings, log *slog.Logger) error {
 	return group.Wait()
 }
 
-// guard ends with the control plane, or with the context.
-func guard(ctx context.Context, plane *controlplane.ControlPlane) error {
+// awaitEnd ends with the control plane, or with the context.
+func awaitEnd(ctx context.Context, plane *controlplane.ControlPlane) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {

@@ -46,11 +46,11 @@ type addresses struct{ rest, grpc string }
 
 // Up brings a cluster up, or upgrades the release in the one that is up, and shows that it works.
 func Up(ctx context.Context, settings Settings, out io.Writer) error {
-	claim, err := settings.claim()
+	held, err := settings.lock()
 	if err != nil {
 		return err
 	}
-	defer claim.release()
+	defer held.release()
 	left, err := sweep(ctx, settings)
 	if err != nil {
 		return err
@@ -104,11 +104,11 @@ func fill(ctx context.Context, settings Settings, w world, screen *screen) error
 
 // Down deletes what Up started from this directory.
 func Down(ctx context.Context, settings Settings, out io.Writer) error {
-	claim, err := settings.claim()
+	held, err := settings.lock()
 	if err != nil {
 		return err
 	}
-	defer claim.release()
+	defer held.release()
 	state, err := settings.state()
 	if errors.Is(err, os.ErrNotExist) {
 		_, err = fmt.Fprintf(out, "There is nothing in %s that make up started.\n", settings.Directory)

@@ -17,7 +17,7 @@ var (
 		sync.Mutex
 		clusters []*Cluster
 	}
-	guard sync.Once
+	onExit sync.Once
 	// deleting is held while a cluster is deleted, and for good once a signal has come: the test's own way out then waits
 	// instead of ending the process under the deletion.
 	deleting sync.Mutex
@@ -27,7 +27,7 @@ func register(c *Cluster) {
 	registered.Lock()
 	registered.clusters = append(registered.clusters, c)
 	registered.Unlock()
-	guard.Do(func() {
+	onExit.Do(func() {
 		signals := make(chan os.Signal, 2)
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 		go func() {

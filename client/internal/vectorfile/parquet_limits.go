@@ -32,8 +32,8 @@ const (
 	maxDepth = 32
 )
 
-// guard turns a panic of the library into an error.
-func guard(err *error) {
+// recoverPanic turns a panic of the library into an error.
+func recoverPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("the file contradicts itself: %v", p)
 	}

@@ -33,7 +33,7 @@ func (c *parquetCursor) close() {
 }
 
 func (c *parquetCursor) next() (row Row, err error) {
-	defer guard(&err)
+	defer recoverPanic(&err)
 	if err := c.advance(); err != nil {
 		return Row{}, err
 	}
@@ -46,7 +46,7 @@ func (c *parquetCursor) next() (row Row, err error) {
 
 // advance reads the values of the next row.
 func (c *parquetCursor) advance() (err error) {
-	defer guard(&err)
+	defer recoverPanic(&err)
 	for c.left == 0 {
 		if err := c.end(); err != nil {
 			return err
