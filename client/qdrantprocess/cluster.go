@@ -7,7 +7,6 @@ package qdrantprocess
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/qdrant-shepherd/shepherd/client/childprocess"
+	"github.com/qdrant-shepherd/shepherd/client/wait"
 )
 
 const (
@@ -28,8 +28,9 @@ const (
 	startTimeout = 10 * time.Minute
 	// stopTimeout bounds a graceful stop, which takes half a second.
 	stopTimeout = 5 * time.Minute
-	tick        = 50 * time.Millisecond
 )
+
+var poll = wait.Options{Every: 50 * time.Millisecond}
 
 // Options are what the servers of a cluster have in common.
 type Options struct {
@@ -145,7 +146,7 @@ func (c *Cluster) GRPC() []string {
 
 // AwaitReady returns when all servers are ready and see each other as voters under one leader.
 func (c *Cluster) AwaitReady(ctx context.Context) error {
-	return until(ctx, "waiting for the cluster", func() error {
+	return wait.Until(ctx, "the cluster", poll, func(ctx context.Context) error {
 		var leader uint64
 		for _, s := range c.Servers {
 			var err error
@@ -159,7 +160,7 @@ func (c *Cluster) AwaitReady(ctx context.Context) error {
 
 // AwaitActive returns when every server sees each shard of a collection Active on exactly that many peers, and no transfer under way.
 func (c *Cluster) AwaitActive(ctx context.Context, collection string, replicas int) error {
-	return until(ctx, "waiting for the replicas of "+collection, func() error {
+	return wait.Until(ctx, "the replicas of "+collection, poll, func(ctx context.Context) error {
 		for _, s := range c.Servers {
 			if err := s.active(ctx, collection, replicas); err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
@@ -207,9 +208,9 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("starting %s: %w", s.Name, err)
 	}
 	s.process = process
-	return until(ctx, "starting "+s.Name, func() error {
+	return wait.Until(ctx, s.Name+" to start", poll, func(ctx context.Context) error {
 		if !s.Running() {
-			return permanent{fmt.Errorf("it ended at once:\n%s", s.LogTail(10))}
+			return wait.Permanent(fmt.Errorf("it ended at once:\n%s", s.LogTail(10)))
 		}
 		if err := s.get(ctx, "/", nil); err != nil {
 			return err
@@ -326,33 +327,3 @@ func (s *Server) RestoreCollections(from string) error {
 }
 
 func (s *Server) collections() string { return filepath.Join(s.Storage(), "collections") }
-
-// permanent marks an error that waiting will not mend.
-type permanent struct{ error }
-
-// until calls check until it succeeds. When the context ends first, the error
-// has what check said last.
-func until(ctx context.Context, act string, check func() error) error {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	var last error
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		var hopeless permanent
-		if errors.As(err, &hopeless) {
-			return fmt.Errorf("%s: %w", act, err)
-		}
-		// An error that only says that time is up would hide the reason.
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w; last: %w", act, ctx.Err(), last)
-		case <-ticker.C:
-		}
-	}
-}

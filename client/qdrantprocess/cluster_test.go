@@ -71,5 +71,5 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	require.NoError(t, server.LoseVolume())
 	require.NoError(t, os.WriteFile(filepath.Join(server.Directory, "storage"), nil, 0o600))
 
-	require.ErrorContains(t, server.Start(t.Context()), "starting q-0: it ended at once")
+	require.ErrorContains(t, server.Start(t.Context()), "waiting for q-0 to start: it ended at once")
 }

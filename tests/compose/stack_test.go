@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qdrant-shepherd/shepherd/client/wait"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/images"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
@@ -275,25 +276,7 @@ func run(ctx context.Context, environ []string, args ...string) (string, error) 
 // long.
 func eventually(t *testing.T, within time.Duration, what string, ask func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), within, fmt.Errorf("not within %s", within))
 	defer cancel()
-	tick := time.NewTicker(timeouts.Tick)
-	defer tick.Stop()
-	var last error
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		// An answer cut short by the end of the wait says less than the one before it.
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			require.NoError(t, last, "%s: not within %s", what, within)
-			return
-		case <-tick.C:
-		}
-	}
+	require.NoError(t, wait.Until(ctx, what, wait.Options{Every: timeouts.Tick}, ask))
 }

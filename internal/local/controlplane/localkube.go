@@ -28,6 +28,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/qdrant-shepherd/shepherd/client/qdrantprocess"
+	"github.com/qdrant-shepherd/shepherd/client/wait"
 )
 
 // HoldAnnotation on a pod keeps it from becoming ready.
@@ -284,20 +285,14 @@ func (c *ControlPlane) AddNode(ctx context.Context, node Node) error {
 
 // await asks until it gets a good answer, the context ends or a process does.
 func (c *ControlPlane) await(ctx context.Context, what string, ask func(ctx context.Context) error) error {
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	return wait.Until(ctx, what, wait.Options{}, func(ctx context.Context) error {
 		err := ask(ctx)
 		if err == nil {
 			return nil
 		}
 		if gone := c.Gone(); gone != nil {
-			return gone
+			return wait.Permanent(gone)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w; last: %w", what, context.Cause(ctx), err)
-		case <-ticker.C:
-		}
-	}
+		return err
+	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/qdrant-shepherd/shepherd/client/wait"
 	"github.com/qdrant-shepherd/shepherd/internal/local/controlplane"
 )
 
@@ -218,23 +219,25 @@ func copyProgram(from, to string) error {
 func (l *local) await(ctx context.Context, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, beginTime)
 	defer cancel()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		if _, err := os.Stat(l.settings.kubeconfig()); err == nil {
+	err := wait.Until(ctx, "the control plane", wait.Options{Every: tick}, func(context.Context) error {
+		_, err := os.Stat(l.settings.kubeconfig())
+		if err == nil {
 			return nil
-		}
-		if ended == nil && !l.settings.supervised() {
-			return l.failure()
 		}
 		select {
 		case <-ended:
-			return l.failure()
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the control plane: %w; its log is %s", context.Cause(ctx), l.settings.path(supervisorLog))
-		case <-ticker.C:
+			return wait.Permanent(l.failure())
+		default:
 		}
+		if ended == nil && !l.settings.supervised() {
+			return wait.Permanent(l.failure())
+		}
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w; the log is %s", err, l.settings.path(supervisorLog))
 	}
+	return err
 }
 
 // failure is what the supervisor says it has ended of.
@@ -307,15 +310,14 @@ func (l *local) stopSupervisor(ctx context.Context) error {
 	if err := process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping the supervisor: %w", err)
 	}
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for l.settings.supervised() {
-		select {
-		case <-ctx.Done():
-			_ = process.Kill() // what it leaves behind is ended as after any other kill
-			return nil
-		case <-ticker.C:
+	err = wait.Until(ctx, "the supervisor to end", wait.Options{Every: tick}, func(context.Context) error {
+		if l.settings.supervised() {
+			return errors.New("it runs")
 		}
+		return nil
+	})
+	if err != nil {
+		_ = process.Kill() // what it leaves behind is ended as after any other kill
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/qdrant-shepherd/shepherd/client/wait"
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
 )
 
@@ -51,29 +52,9 @@ func New(kubeconfig string) (*Client, error) {
 // Poll calls try until it returns nil or the timeout has passed. The error then says what was waited for, for how long,
 // and what try said last. Each try has a context of its own, so that one that hangs is not the last.
 func Poll(ctx context.Context, timeout time.Duration, what string, try func(ctx context.Context) error) error {
-	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not within %s", timeout))
 	defer cancel()
-	ticker := time.NewTicker(timeouts.Tick)
-	defer ticker.Stop()
-	var last error
-	for {
-		attempt, stop := context.WithTimeout(ctx, timeouts.Request)
-		err := try(attempt)
-		stop()
-		if err == nil {
-			return nil
-		}
-		// What ends with the whole wait says less than what came before it.
-		if last == nil || ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: not within %s: %w", what, time.Since(start).Round(time.Second), last)
-		case <-ticker.C:
-		}
-	}
+	return wait.Until(ctx, what, wait.Options{Every: timeouts.Tick, Attempt: timeouts.Request}, try)
 }
 
 // Steady looks for the whole window and returns the first error that a look comes to: it proves that something does NOT
