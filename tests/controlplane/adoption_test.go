@@ -13,7 +13,7 @@ import (
 	"github.com/qdrant-shepherd/shepherd/tests/internal/chart"
 )
 
-// TestAdoption is the README's recipe for a release of the official chart; tests/e2e runs it with data. The stand-in for that chart is
+// TestAdoption follows docs/operations/adopt-official-chart.md; tests/e2e runs it with data. The stand-in for that chart is
 // the one of tests/e2e.
 func TestAdoption(t *testing.T) {
 	t.Parallel()

@@ -91,7 +91,7 @@ func TestClaimsOutliveTheirPods(t *testing.T) {
 	assert.ErrorContains(t, err, "persistence.retentionPolicy.whenScaled: Delete erases")
 }
 
-// TestGrowingVolumes is the README's recipe: no pod is restarted, and the same claims are larger.
+// TestGrowingVolumes follows docs/operations/grow-volumes.md: no pod is restarted, and the same claims are larger.
 func TestGrowingVolumes(t *testing.T) {
 	eachSetup(t, func(t *testing.T, s setup) {
 		d := s.start(t)
@@ -123,7 +123,7 @@ func TestGrowingVolumes(t *testing.T) {
 	})
 }
 
-// TestUninstallLeavesTheClaims: what a release leaves behind is what the README says, and nothing else; the next one finds its volumes.
+// TestUninstallLeavesTheClaims: what a release leaves behind is what docs/operations/uninstall.md says, and nothing else; the next one finds its volumes.
 func TestUninstallLeavesTheClaims(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -83,7 +83,7 @@ func TestRollback(t *testing.T) {
 // extra makes one more object, before the StatefulSet.
 const extra = "extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}]"
 
-// TestRollbackUnderAutoscaling: `helm rollback` puts back the number of pods that was current then, as the README says; its recipe does not.
+// TestRollbackUnderAutoscaling: `helm rollback` puts back the number of pods that was current then, as docs/operations/rollback.md says; its steps do not.
 func TestRollbackUnderAutoscaling(t *testing.T) {
 	t.Parallel()
 	s := production
@@ -116,7 +116,7 @@ func TestRollbackUnderAutoscaling(t *testing.T) {
 	}), "the guard refuses a rollback too, and the next upgrade is as any other")
 }
 
-// TestTurningAutoscalingOff sets the count to `replicas`, as the README says, also where old values turn it off: the recipe for a rollback
+// TestTurningAutoscalingOff sets the count to `replicas`, as docs/operations/rollback.md says, also where old values turn it off: the recipe for a rollback
 // has the present count beside them.
 func TestTurningAutoscalingOff(t *testing.T) {
 	t.Parallel()

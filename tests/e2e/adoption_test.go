@@ -14,7 +14,7 @@ import (
 )
 
 // TestAdoption: Given a release of the official chart with data (its objects, names and claims are in testdata/official); When it is
-// migrated as the README's runbook says, with clients that never pause; Then the pods are replaced one by one on the same volumes, the
+// migrated as docs/operations/adopt-official-chart.md says, with clients that never pause; Then the pods are replaced one by one on the same volumes, the
 // peers learn each other's full names, nothing is lost, and no request fails once it is tried again.
 func TestAdoption(t *testing.T) {
 	t.Parallel()

@@ -48,7 +48,7 @@ func testKeys(t *testing.T, d *deployment) {
 	require.NoError(t, d.connect(t, d.keys["api-key"]).DeleteCollection(t.Context(), collection))
 }
 
-// TestKeyRotation: Given clients that use a key; When it is replaced as the README says (the new one as alternative, clients move, the
+// TestKeyRotation: Given clients that use a key; When it is replaced as docs/operations/rotate-keys.md says (the new one as alternative, clients move, the
 // new one as key, the old one gone); Then no request fails once it is tried again, and the old key is worth nothing.
 func TestKeyRotation(t *testing.T) {
 	t.Parallel()

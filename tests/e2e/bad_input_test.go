@@ -20,7 +20,7 @@ import (
 )
 
 // TestBadInput: Given values with a mistake; When they are installed; Then what can be known before is refused before anything is
-// made, and the rest shows where the README says, and goes away with its cause.
+// made, and the rest shows where docs/troubleshooting.md says, and goes away with its cause.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	c := requireCluster(t)

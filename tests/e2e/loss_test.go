@@ -43,7 +43,7 @@ func (d *deployment) awaitRefusal(t *testing.T, pod string) {
 }
 
 // TestLostVolume: Given three peers with two copies of each shard; When pod 0 comes back with an empty volume; Then it founds no second
-// cluster and is not ready, the others go on, and the README's runbook brings it back with nothing lost.
+// cluster and is not ready, the others go on, and docs/operations/lost-volume.md brings it back with nothing lost.
 func TestLostVolume(t *testing.T) {
 	t.Parallel()
 	c := requireCluster(t)
