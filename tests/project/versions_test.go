@@ -52,6 +52,12 @@ func TestSupportedVersions(t *testing.T) {
 	})
 }
 
+// TestReadmeIsShort: what takes more than two screens has a page in docs.
+func TestReadmeIsShort(t *testing.T) {
+	t.Parallel()
+	assert.Less(t, len(read(t, "README.md")), 8192)
+}
+
 // read returns a file of the repository.
 func read(t *testing.T, path string) string {
 	t.Helper()
