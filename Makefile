@@ -174,7 +174,7 @@ test-render: $(gotestsum) ## Run the chart's render tests (RUN=pattern).
 test-controlplane: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Install the chart into real API servers and controllers without Docker (RUN=pattern).
 	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
 	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets GOWORK=off && $(call gotest,envtest,-timeout 60m -run '$(RUN)' .,)) & envtest=$$!;) \
-	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 60m -run '$(RUN)' $(or $(PACKAGES),./internal/localkube/... ./tests/controlplane/... ./tests/up/...),); \
+	$(call gotest,controlplane,-tags controlplane -ldflags=-w -p 4 -parallel 24 -timeout 60m -run '$(RUN)' $(or $(PACKAGES),./internal/local/... ./tests/controlplane/... ./tests/up/...),); \
 	$(if $(PACKAGES),,wait $$envtest;) \
 	$(SUMMARY) $(TOGETHER) $(RESULTS)/controlplane.json $(if $(PACKAGES),,$(RESULTS)/envtest.json)
 

@@ -39,7 +39,7 @@ func TestScreens(t *testing.T) {
 			}
 			want, err := os.ReadFile(path)
 			require.NoError(t, err)
-			assert.Equal(t, string(want), out.String(), "if that is meant, run go test ./internal/up -update and review the diff")
+			assert.Equal(t, string(want), out.String(), "if that is meant, run go test ./internal/local/up -update and review the diff")
 		})
 	}
 }

@@ -17,7 +17,7 @@ func runWorkload(ctx context.Context, settings Settings, w world, key string, sc
 	if err != nil {
 		return err
 	}
-	arguments := []string{"run", "./tests/smoke", "-target", to.grpc, "-rest", "http://" + to.rest}
+	arguments := []string{"run", "./tools/smoke", "-target", to.grpc, "-rest", "http://" + to.rest}
 	if w.describe().StandIn {
 		arguments = append(arguments, "-stand-in")
 	}
