@@ -70,6 +70,17 @@ func TestImports(t *testing.T) {
 		t.Parallel()
 		assert.Empty(t, violations(t, []string{"./client/..."}, denied(t, "client")))
 	})
+	t.Run("nothing_outside_tests_imports_tests", func(t *testing.T) {
+		t.Parallel()
+		// go list leaves test files out.
+		assert.Empty(t, violations(t, []string{"./cmd/...", "./internal/...", "./tools/...", "./client/..."}, []string{"github.com/qdrant-shepherd/shepherd/tests"}))
+	})
+	t.Run("the_client_imports_nothing_of_shepherd", func(t *testing.T) {
+		t.Parallel()
+		for _, imported := range violations(t, []string{"-test", "./client/..."}, []string{rootModule}) {
+			assert.True(t, strings.HasPrefix(imported, clientModule), imported)
+		}
+	})
 	t.Run("a_violation_is_seen_through_other_packages", func(t *testing.T) {
 		t.Parallel()
 		// tools/up imports internal/local/up, which imports internal/local/helm, which imports Helm.
