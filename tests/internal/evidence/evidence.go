@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,14 +27,6 @@ import (
 type Collector struct {
 	cluster    *cluster.Cluster
 	namespaces []string
-
-	mu    sync.Mutex
-	notes []note
-}
-
-type note struct {
-	name string
-	text func() string
 }
 
 // OnFailure has the evidence of the namespaces collected if the test fails. Call it right after the namespace was made:
@@ -50,13 +41,6 @@ func OnFailure(t testing.TB, c *cluster.Cluster, namespaces ...string) *Collecto
 		}
 	})
 	return collector
-}
-
-// Add gives the evidence a file of the test's own, say the ledger's summary. text is called only if the test failed.
-func (c *Collector) Add(name string, text func() string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.notes = append(c.notes, note{name, text})
 }
 
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
@@ -104,12 +88,6 @@ func (c *Collector) collect(t testing.TB, directory func() (string, error)) {
 		return
 	}
 
-	c.mu.Lock()
-	notes := c.notes
-	c.mu.Unlock()
-	for _, note := range notes {
-		out.attempt("note "+note.name, func() error { return out.write(note.name, note.text()) })
-	}
 	var digest []string
 	for _, namespace := range c.namespaces {
 		// The peers first: they are what changes while the rest is read.

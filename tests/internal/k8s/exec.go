@@ -3,7 +3,6 @@ package k8s
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport/spdy"
-	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/qdrant-shepherd/shepherd/tests/internal/timeouts"
@@ -58,18 +56,6 @@ func (c *Client) ExecIn(ctx context.Context, namespace, pod, container string, c
 func (c *Client) Bash(ctx context.Context, namespace, pod, script string) (string, error) {
 	stdout, _, err := c.Exec(ctx, namespace, pod, "bash", "-c", script)
 	return stdout, err
-}
-
-// ExitCode is the exit code of a command that Exec ran; false when the command did not run or did not end.
-func ExitCode(err error) (int, bool) {
-	if err == nil {
-		return 0, true
-	}
-	var exit exec.CodeExitError
-	if errors.As(err, &exit) {
-		return exit.Code, true
-	}
-	return 0, false
 }
 
 // Logs is what a container has written; with previous, what its last life wrote before it ended.

@@ -210,9 +210,6 @@ func (r *Release) TestE(t testing.TB) (string, error) {
 	return out, err
 }
 
-// Manifest is what helm has applied for the release.
-func (r *Release) Manifest(t testing.TB) string { t.Helper(); return r.get(t, "manifest") }
-
 // Notes is the text that helm install ended with.
 func (r *Release) Notes(t testing.TB) string { t.Helper(); return r.get(t, "notes") }
 
