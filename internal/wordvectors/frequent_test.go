@@ -169,7 +169,7 @@ func TestOnlyLargeLoadsMayDownload(t *testing.T) {
 			if !ok || !slices.Contains([]string{"Load", "MakeFrequent"}, selector.Sel.Name) {
 				return true
 			}
-			if of, ok := selector.X.(*ast.Ident); !ok || of.Name != "wink" {
+			if of, ok := selector.X.(*ast.Ident); !ok || of.Name != "wordvectors" {
 				return true
 			}
 			for allowed := range may {
@@ -178,12 +178,12 @@ func TestOnlyLargeLoadsMayDownload(t *testing.T) {
 					return true
 				}
 			}
-			t.Errorf("%s calls wink.%s, which may download; wink.Frequent needs no network", place, selector.Sel.Name)
+			t.Errorf("%s calls wordvectors.%s, which may download; wordvectors.Frequent needs no network", place, selector.Sel.Name)
 			return true
 		})
 		return nil
 	}))
 	for allowed := range may {
-		assert.Truef(t, used[allowed], "%s calls neither wink.Load nor wink.MakeFrequent", allowed)
+		assert.Truef(t, used[allowed], "%s calls neither wordvectors.Load nor wordvectors.MakeFrequent", allowed)
 	}
 }
