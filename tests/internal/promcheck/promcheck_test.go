@@ -96,7 +96,7 @@ func TestSelectorsHaveThePlaceholders(t *testing.T) {
 func TestShepherdExportsWhatIsAlertedOn(t *testing.T) {
 	var source strings.Builder
 	for _, name := range []string{"tend", "watch"} {
-		for _, file := range glob(t, filepath.Join("../../../internal", name, "*.go")) {
+		for _, file := range glob(t, filepath.Join("../../../internal/shepherd", name, "*.go")) {
 			content, err := os.ReadFile(file)
 			require.NoError(t, err)
 			source.Write(content)
