@@ -41,16 +41,16 @@ type guarded struct{ *deployment }
 
 // tooFew is the whole answer to a shrink below the copies, notNow that to one at a bad moment.
 func (g guarded) tooFew(wanted, least int) string {
-	return g.refusal(fmt.Sprintf("replicas: %d peers can't hold %d copies of each shard, which a collection asks for; set replicas=%[2]d or more, "+
+	return g.refusal(fmt.Sprintf("replicas: %d peers cannot hold the %d copies of each shard that a collection requires; set replicas=%[2]d or more, "+
 		"or lower the replication factor of the collection.", wanted, least))
 }
 
 func (g guarded) notNow(reason string) string {
-	return g.refusal(fmt.Sprintf("replicas: not now: %s. Wait until they are (kubectl -n %s exec deploy/%s -- /shepherd status).", reason, g.namespace, g.state()))
+	return g.refusal(fmt.Sprintf("replicas: cannot scale down now: %s. Wait until this is resolved (kubectl -n %s exec deploy/%s -- /shepherd status).", reason, g.namespace, g.state()))
 }
 
 func (g guarded) refusal(why string) string {
-	return fmt.Sprintf("ValidatingAdmissionPolicy '%[1]s' with binding '%[1]s' denied request: %s To do it all the same: "+
+	return fmt.Sprintf("ValidatingAdmissionPolicy '%[1]s' with binding '%[1]s' denied request: %s To scale down anyway: "+
 		`kubectl -n %s patch configmap %s --type merge -p '{"data":{"guard":"off"}}'`, g.policy(), why, g.namespace, g.state())
 }
 
@@ -170,15 +170,15 @@ func TestGuardDecides(t *testing.T) {
 		{"as_installed", map[string]string{}, nil},
 		{"whole", stateWhole, map[int32]string{1: g.tooFew(1, 3), 2: g.tooFew(2, 3)}},
 		{"not_whole", stateBroken, map[int32]string{1: g.tooFew(1, 3), 2: g.tooFew(2, 3), 3: g.notNow(stateBroken["reason"]), 4: g.notNow(stateBroken["reason"])}},
-		{"not_whole_for_no_reason", map[string]string{"whole": "false"}, everyShrink(g.notNow("shards are not whole"))},
+		{"not_whole_for_no_reason", map[string]string{"whole": "false"}, everyShrink(g.notNow("some shards lack Active replicas"))},
 		{"only_told_how_many", map[string]string{"minReplicas": "4"}, map[int32]string{1: g.tooFew(1, 4), 2: g.tooFew(2, 4), 3: g.tooFew(3, 4)}},
 		{"more_copies_than_peers", map[string]string{"minReplicas": "9"}, map[int32]string{1: g.tooFew(1, 9), 2: g.tooFew(2, 9), 3: g.tooFew(3, 9), 4: g.tooFew(4, 9)}},
 		{"guard_off", map[string]string{"minReplicas": "3", "whole": "false", "guard": "off"}, nil},
-		{"guard_on_by_its_name", map[string]string{"whole": "false", "guard": "on"}, everyShrink(g.notNow("shards are not whole"))},
+		{"guard_on_by_its_name", map[string]string{"whole": "false", "guard": "on"}, everyShrink(g.notNow("some shards lack Active replicas"))},
 		// What can't be read is let through, and hides nothing else.
 		{"a_number_that_is_none", map[string]string{"minReplicas": "three", "whole": "true"}, nil},
 		{"no_number", map[string]string{"minReplicas": ""}, nil},
-		{"a_number_that_is_none_and_not_whole", map[string]string{"minReplicas": "three", "whole": "false"}, everyShrink(g.notNow("shards are not whole"))},
+		{"a_number_that_is_none_and_not_whole", map[string]string{"minReplicas": "three", "whole": "false"}, everyShrink(g.notNow("some shards lack Active replicas"))},
 		{"neither_whole_nor_not", map[string]string{"whole": "perhaps"}, nil},
 		{"somebody_else's", map[string]string{"guarding": "nothing"}, nil},
 		{"deleted", nil, nil},

@@ -111,7 +111,7 @@ func TestRollbackUnderAutoscaling(t *testing.T) {
 		[]byte(`{"data":{"minReplicas":"4"}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, []int32{5}, d.replicasDuring(t, func() {
-		assert.ErrorContains(t, d.helm.Rollback(d.name, 1), "replicas: 3 peers can't hold 4 copies of each shard")
+		assert.ErrorContains(t, d.helm.Rollback(d.name, 1), "replicas: 3 peers cannot hold the 4 copies of each shard")
 		require.NoError(t, d.upgrade(t, s.with(t, revised(2))))
 	}), "the guard refuses a rollback too, and the next upgrade is as any other")
 }

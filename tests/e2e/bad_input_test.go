@@ -33,7 +33,7 @@ func TestBadInput(t *testing.T) {
 		for _, test := range []struct{ values, want string }{
 			{"replcias: 2", "replcias"},
 			{"replicas: three", "/replicas"},
-			{"collection: {replicationFactor: 3}", "collection.replicationFactor: 3 copies need as many peers"},
+			{"collection: {replicationFactor: 3}", "collection.replicationFactor: 3 copies need at least as many peers"},
 		} {
 			err := r.InstallE(t, release.Chart, with(test.values))
 			require.Error(t, err)

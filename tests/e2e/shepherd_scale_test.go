@@ -97,7 +97,7 @@ func TestShepherdScaling(t *testing.T) {
 		} {
 			err := shrink()
 			require.Error(t, err)
-			assert.ErrorContains(t, err, "can't hold 2 copies")
+			assert.ErrorContains(t, err, "cannot hold the 2 copies")
 			assert.ErrorContains(t, err, "guard")
 		}
 		step(t, "and without the guard nothing is lost either", func() {
@@ -124,7 +124,7 @@ func TestShepherdScaling(t *testing.T) {
 }
 
 // shrink asks for fewer peers until the guard lets it through: each scene brings a new collection, and while its shards are being moved to
-// their places the guard says "not now".
+// their places the guard refuses.
 func (d *deployment) shrink(t *testing.T, ask func() error) {
 	t.Helper()
 	require.NoError(t, k8s.Poll(t.Context(), timeouts.Balanced, "the guard's leave to shrink", func(context.Context) error {

@@ -83,17 +83,17 @@ func TestHelmTestScript(t *testing.T) {
 		"more peers than asked for pass": {change: func(*release) {}, env: []string{"PEERS=1"}, want: []string{"ok: localhost"}},
 		"a server without a key passes":  {change: func(r *release) { r.key = "" }, env: []string{"API_KEY="}, want: []string{"ok: two points written"}},
 		"a single node passes":           {change: func(r *release) { r.clusters = nil }, env: []string{"CLUSTER=false"}, want: []string{"ok: two points written"}},
-		"too few peers":                  {change: func(*release) {}, env: []string{"PEERS=3"}, fails: "has 2 of 3 peers"},
+		"too few peers":                  {change: func(*release) {}, env: []string{"PEERS=3"}, fails: "has 2 peers, but 3 are expected"},
 		"no leader": {change: func(r *release) {
 			r.clusters["127.0.0.1"] = strings.ReplaceAll(cluster(0, "working", "127.0.0.1", "localhost"), `"leader":0`, `"leader":null`)
 		}, fails: "no leader"},
-		"another leader":             {change: func(r *release) { r.clusters["localhost"] = cluster(2, "working", "127.0.0.1", "localhost") }, fails: "localhost follows another leader"},
-		"two clusters":               {change: func(r *release) { r.clusters["localhost"] = cluster(1, "working", "localhost") }, fails: "localhost knows other peers"},
-		"a stopped consensus":        {change: func(r *release) { r.clusters["localhost"] = cluster(1, "stopped", "127.0.0.1", "localhost") }, fails: "the consensus of peer localhost has stopped"},
+		"another leader":             {change: func(r *release) { r.clusters["localhost"] = cluster(2, "working", "127.0.0.1", "localhost") }, fails: "localhost follows a different leader"},
+		"two clusters":               {change: func(r *release) { r.clusters["localhost"] = cluster(1, "working", "localhost") }, fails: "localhost lists different peers"},
+		"a stopped consensus":        {change: func(r *release) { r.clusters["localhost"] = cluster(1, "stopped", "127.0.0.1", "localhost") }, fails: "the consensus thread of peer localhost has stopped"},
 		"the wrong key":              {change: func(*release) {}, env: []string{"API_KEY=wrong"}, fails: "the client Service"},
-		"a key that nobody asks for": {change: func(r *release) { r.open = true }, fails: "answers without a key"},
-		"no collections":             {change: func(r *release) { r.fail = "PUT /collections/" }, fails: "creating a collection"},
-		"another answer":             {change: func(r *release) { r.found = `{"result":{"points":[{"id":1,"payload":{"city":"Berlin"}}]}}` }, fails: "found something else"},
+		"a key that nobody asks for": {change: func(r *release) { r.open = true }, fails: "responds to a request without a key"},
+		"no collections":             {change: func(r *release) { r.fail = "PUT /collections/" }, fails: "cannot create a collection"},
+		"another answer":             {change: func(r *release) { r.found = `{"result":{"points":[{"id":1,"payload":{"city":"Berlin"}}]}}` }, fails: "the search returned a different point"},
 	}, func(t *testing.T, c struct {
 		change func(*release)
 		env    []string

@@ -34,9 +34,9 @@ func TestFullname(t *testing.T) {
 		}
 	})
 	refuses(t, map[string]refusal{
-		"a name that is too long":     {values: `fullnameOverride: ` + strings.Repeat("a", 53), want: []string{"fullnameOverride: ", "has 53 characters", "set fullnameOverride to a shorter one"}},
+		"a name that is too long":     {values: `fullnameOverride: ` + strings.Repeat("a", 53), want: []string{"fullnameOverride: ", "has 53 characters", "set fullnameOverride to a shorter name"}},
 		"a release that is too long":  {options: []chart.Option{chart.Named(strings.Repeat("r", 46))}, want: []string{"fullnameOverride: ", "set fullnameOverride"}},
-		"a release of digits":         {options: []chart.Option{chart.Named("2024")}, want: []string{"fullnameOverride: ", "begins with a letter"}},
+		"a release of digits":         {options: []chart.Option{chart.Named("2024")}, want: []string{"fullnameOverride: ", "starts with a letter"}},
 		"a release with a dot":        {options: []chart.Option{chart.Named("a.b")}, want: []string{"fullnameOverride: ", "has no dots"}},
 		"a name with capital letters": {values: `fullnameOverride: Search`, want: []string{"/fullnameOverride"}},
 	})

@@ -73,5 +73,5 @@ func TestQuorumOfAnAutoscaledReleaseIsThatOfItsLeast(t *testing.T) {
 	t.Parallel()
 	const values = `{replicas: 5, collection: {replicationFactor: 3}, pdb: {maxUnavailable: 2}, autoscaling: {enabled: true, minReplicas: %d}}`
 	chart.Render(t, fmt.Sprintf(values, 5))
-	assert.ErrorContains(t, chart.RenderErr(t, fmt.Sprintf(values, 3)), "pdb.maxUnavailable: with 2 of 3 peers away")
+	assert.ErrorContains(t, chart.RenderErr(t, fmt.Sprintf(values, 3)), "pdb.maxUnavailable: with 2 of 3 peers down")
 }

@@ -214,7 +214,7 @@ func TestStart(t *testing.T) {
 			pod: "q-qdrant-0", answers: []string{"q-qdrant-2"},
 			want:  []string{"--uri", uri("q-qdrant-0"), "--bootstrap", uri("q-qdrant-2")},
 			asked: []string{"q-qdrant-1", "q-qdrant-2"},
-			says:  "the volume is empty, and q-qdrant-2 answers",
+			says:  "the volume is empty and q-qdrant-2 responds",
 		},
 		"pod 0 whose join was refused tries again": {
 			pod: "q-qdrant-0", state: refused, answers: []string{"q-qdrant-1", "q-qdrant-2"},
@@ -313,7 +313,7 @@ func TestStartWaitsForPodZero(t *testing.T) {
 			if state != "" {
 				p.state(t, state)
 			}
-			p.start(t).says(t, "waiting for q-qdrant-0 to answer")
+			p.start(t).says(t, "waiting for q-qdrant-0 to respond")
 			assert.NoFileExists(t, filepath.Join(p.dir, "started"))
 			assert.Equal(t, []string{"q-qdrant-0"}, p.asked(t))
 			p.answers(t, "q-qdrant-0")

@@ -16,8 +16,8 @@ import (
 
 // mistakes are values that contradict each other. Each message begins with the key and ends with the fix.
 var mistakes = map[string]refusal{
-	"a name that is too long":     {values: `fullnameOverride: ` + strings.Repeat("a", 53), want: []string{"fullnameOverride: ", "52 is the most; set fullnameOverride to a shorter one"}},
-	"a name that is no Service's": {values: `fullnameOverride: 1-qdrant`, want: []string{"fullnameOverride: ", "set fullnameOverride to one that is"}},
+	"a name that is too long":     {values: `fullnameOverride: ` + strings.Repeat("a", 53), want: []string{"fullnameOverride: ", "the maximum is 52; set fullnameOverride to a shorter name"}},
+	"a name that is no Service's": {values: `fullnameOverride: 1-qdrant`, want: []string{"fullnameOverride: ", "set fullnameOverride to a name that starts with a letter"}},
 	"labels of the selector":      {values: `commonLabels: {app: other}`, want: []string{"commonLabels: the label app ", "; remove it"}},
 	"labels of the selector on pods": {values: `podLabels: {app.kubernetes.io/instance: other}`,
 		want: []string{"podLabels: the label app.kubernetes.io/instance ", "; remove it"}},
@@ -32,15 +32,15 @@ var mistakes = map[string]refusal{
 	"TLS without a certificate":     {values: `tls: {enabled: true}`, want: []string{"tls.existingSecret: ", "set it to the name of a Secret"}},
 	"peers' keys without a key":     {values: `auth: {enforceInternal: true}`, want: []string{"auth.enforceInternal: ", "set auth.existingSecret"}},
 	"a load balancer without a key": {values: `loadBalancer: {enabled: true}`, want: []string{"loadBalancer.enabled: ", "set auth.existingSecret"}},
-	"a load balancer for nobody":    {values: `{auth: {existingSecret: s}, loadBalancer: {enabled: true}}`, want: []string{"loadBalancer.sourceRanges: ", "set the networks that may connect"}},
-	"an Ingress without hosts":      {values: `ingress: {enabled: true}`, want: []string{"ingress.hosts: ", "add one"}},
-	"a route without a gateway":     {values: `gateway: {grpcRoute: {enabled: true}}`, want: []string{"gateway.grpcRoute.parentRefs: ", "add one"}},
+	"a load balancer for nobody":    {values: `{auth: {existingSecret: s}, loadBalancer: {enabled: true}}`, want: []string{"loadBalancer.sourceRanges: ", "set the networks that can connect"}},
+	"an Ingress without hosts":      {values: `ingress: {enabled: true}`, want: []string{"ingress.hosts: ", "add a host"}},
+	"a route without a gateway":     {values: `gateway: {grpcRoute: {enabled: true}}`, want: []string{"gateway.grpcRoute.parentRefs: ", "add a gateway"}},
 	"autoscaling without a cluster": {values: `{replicas: 1, cluster: {enabled: false}, autoscaling: {enabled: true, minReplicas: 1}}`, want: []string{"autoscaling.enabled: ", "set cluster.enabled=true"}},
-	"least above most":              {values: `{replicas: 5, autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 4}}`, want: []string{"autoscaling.minReplicas: ", "lower the one or raise the other"}},
+	"least above most":              {values: `{replicas: 5, autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 4}}`, want: []string{"autoscaling.minReplicas: ", "lower minReplicas or raise maxReplicas"}},
 	"fewer than the least":          {values: `{replicas: 2, autoscaling: {enabled: true}}`, want: []string{"replicas: ", "set replicas=3"}},
 	"more than the most":            {values: `{replicas: 11, autoscaling: {enabled: true}}`, want: []string{"replicas: ", "(3 to 10)"}},
-	"a percentage of nothing":       {values: `{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}`, want: []string{"autoscaling.targetCPUUtilizationPercentage: ", "set resources.requests.cpu or this to null"}},
-	"memory of nothing":             {values: `{autoscaling: {enabled: true}, resources: {requests: {memory: null}}}`, want: []string{"autoscaling.targetMemoryUtilizationPercentage: ", "set resources.requests.memory or this to null"}},
+	"a percentage of nothing":       {values: `{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}`, want: []string{"autoscaling.targetCPUUtilizationPercentage: ", "set resources.requests.cpu, or set this to null"}},
+	"memory of nothing":             {values: `{autoscaling: {enabled: true}, resources: {requests: {memory: null}}}`, want: []string{"autoscaling.targetMemoryUtilizationPercentage: ", "set resources.requests.memory, or set this to null"}},
 	"nothing to look at":            {values: `autoscaling: {enabled: true, targetCPUUtilizationPercentage: null, targetMemoryUtilizationPercentage: null}`, want: []string{"autoscaling.targetCPUUtilizationPercentage: ", "set it or targetMemoryUtilizationPercentage"}},
 	"a budget beyond the quorum":    {values: `pdb: {maxUnavailable: 2}`, want: []string{"pdb.maxUnavailable: ", "set it to 1 or less"}},
 	"no time to stop":               {values: `{terminationGracePeriodSeconds: 25, preStopSeconds: 10}`, want: []string{"terminationGracePeriodSeconds: ", "set it to 30 or more"}},
@@ -48,13 +48,13 @@ var mistakes = map[string]refusal{
 	"alerts that know other names":  {values: `metrics: {prefix: q_, prometheusRule: {enabled: true}}`, want: []string{"metrics.prefix: ", `set it to ""`}},
 	"a dashboard that does too":     {values: `metrics: {prefix: q_, dashboard: {enabled: true}}`, want: []string{"metrics.prefix: "}},
 	"a section of config taken away": {values: `config: {service: null, storage: [1], cluster: {p2p: text}}`,
-		want: []string{"config.service: would take away a whole section", "config.storage: ", "config.cluster.p2p: ", "; write a map of those to change"}},
+		want: []string{"config.service: would replace a whole section", "config.storage: ", "config.cluster.p2p: ", "; set a map with the settings to change"}},
 	"shepherd without an image": {values: `shepherd: {enabled: true}`,
-		want: []string{"shepherd.image.repository: shepherd.enabled needs shepherd's image", "use a published chart, or build the image with `make image`, push it, and set shepherd.image.repository"}},
-	"production from a clone":    {options: []chart.Option{chart.Over("values-prod.yaml")}, want: []string{"shepherd.image.repository: shepherd.enabled needs "}},
-	"made keys without an image": {values: `auth: {generate: true}`, want: []string{"shepherd.image.repository: auth.generate needs ", "set shepherd.image.repository"}},
+		want: []string{"shepherd.image.repository: shepherd.enabled requires the image of shepherd", "use a published chart, or build the image with `make image`, push it, and set shepherd.image.repository"}},
+	"production from a clone":    {options: []chart.Option{chart.Over("values-prod.yaml")}, want: []string{"shepherd.image.repository: shepherd.enabled requires "}},
+	"made keys without an image": {values: `auth: {generate: true}`, want: []string{"shepherd.image.repository: auth.generate requires ", "set shepherd.image.repository"}},
 	"a key that shepherd can't read": {values: `{extraEnv: [{name: QDRANT__SERVICE__API_KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}], shepherd: {enabled: true, image: {repository: r}}}`,
-		want: []string{"extraEnv: shepherd needs the key", "set auth.existingSecret instead"}},
+		want: []string{"extraEnv: shepherd needs the API key", "set auth.existingSecret instead"}},
 	"shepherd without a cluster": {values: `{replicas: 1, cluster: {enabled: false}, shepherd: {enabled: true, image: {repository: r}}}`,
 		want: []string{"shepherd.enabled: ", "set cluster.enabled=true or shepherd.enabled=false"}},
 	"a wait beyond the time to stop": {values: `{terminationGracePeriodSeconds: 1869, shepherd: {enabled: true, image: {repository: r}}}`,
@@ -63,10 +63,10 @@ var mistakes = map[string]refusal{
 		want: []string{"rollout.maxWait: 2h does not fit into terminationGracePeriodSeconds (3600)", "set terminationGracePeriodSeconds=7260 or lower"}},
 	"a guard that knows nothing":  {values: `guard: {enabled: true}`, want: []string{"guard.enabled: ", "set shepherd.enabled=true or guard.enabled=false"}},
 	"lost volumes left to nobody": {values: `recovery: {replaceLostVolumes: true}`, want: []string{"recovery.replaceLostVolumes: ", "set shepherd.enabled=true"}},
-	"keys made and given":         {values: `{auth: {generate: true, existingSecret: s}, shepherd: {image: {repository: r}}}`, want: []string{"auth.generate: ", "set one of them"}},
+	"keys made and given":         {values: `{auth: {generate: true, existingSecret: s}, shepherd: {image: {repository: r}}}`, want: []string{"auth.generate: ", "set only one of them"}},
 	"a key in the environment":    {values: `extraEnv: [{name: QDRANT__SERVICE__ALT_API_KEY, value: abc}]`, want: []string{"extraEnv: QDRANT__SERVICE__ALT_API_KEY ", "set auth.existingSecret"}},
 	"another name": {values: `fullnameOverride: another`, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 3)},
-		want: []string{"fullnameOverride: this release's StatefulSet is called \"q-qdrant\"", "would be \"another\"", "; set fullnameOverride=q-qdrant"}},
+		want: []string{"fullnameOverride: the StatefulSet of this release is \"q-qdrant\"", "would be \"another\"", "; set fullnameOverride=q-qdrant"}},
 	"another name of the chart": {values: `nameOverride: another`, live: []metav1.Object{chart.LiveStatefulSet(chart.Fullname, 3)},
 		want: []string{"fullnameOverride: ", "would be \"q-another\"", "; set fullnameOverride=q-qdrant"}},
 	"a key in config": {values: `config: {service: {api_key: abc}}`, want: []string{"config.service.api_key: ", "set auth.existingSecret"}},
@@ -124,7 +124,7 @@ func TestConfigMayNotContradictTheChart(t *testing.T) {
 				values += "{" + key + ": "
 			}
 			values += value + strings.Repeat("}", strings.Count(path, ".")+1)
-			tested[path+" as "+value] = refusal{values: values, want: []string{"config." + path + ": is not taken from here; "}}
+			tested[path+" as "+value] = refusal{values: values, want: []string{"config." + path + ": cannot be set here; "}}
 		}
 	}
 	refuses(t, tested)

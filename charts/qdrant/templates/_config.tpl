@@ -1,17 +1,17 @@
-{{/* http or https, for what speaks TLS when tls.enabled. */}}
+{{/* The scheme of the REST, gRPC and metrics ports: http or https. */}}
 {{- define "qdrant.scheme" -}}
 {{ .Values.tls.enabled | ternary "https" "http" }}
 {{- end }}
 
-{{/* The scheme of peers' URIs. */}}
+{{/* The scheme of peer URIs. */}}
 {{- define "qdrant.p2p.scheme" -}}
 {{ and .Values.tls.enabled .Values.tls.p2p | ternary "https" "http" }}
 {{- end }}
 
-{{/* Copies of each shard in a new collection. Two of three peers hold each shard then, and any one may go. */}}
+{{/* Copies of each shard in a new collection. With two copies on three peers, any one peer can be lost. */}}
 {{- define "qdrant.replicationFactor" -}}
 {{- if kindIs "invalid" .Values.collection.replicationFactor }}
-{{- /* A release at 0 sleeps; it is the same release when it wakes. */}}
+{{- /* A release that is scaled to 0 keeps its factor for when it is scaled up again. */}}
 {{- or (ge (int .Values.replicas) 3) (eq (int .Values.replicas) 0) | ternary 2 1 }}
 {{- else }}
 {{- int .Values.collection.replicationFactor }}
@@ -19,9 +19,10 @@
 {{- end }}
 
 {{/*
-production.yaml: Qdrant's settings from the typed values, then `config` over them. A row is a path in Qdrant's words and a value;
-null is left out, so the server's own default stands. Names end in _kb where the server knows two spellings: the other one, together
-with the server's built-in default, is a duplicate field and ends the process.
+production.yaml: the settings from the typed values, with `config` merged over them. A row is the path of a Qdrant
+setting and a value. A null value is left out, so that the server uses its default. Where the server accepts two
+spellings of a name, use the one that ends in _kb: the other one and the server's built-in default are a duplicate
+field, and the process exits.
 */}}
 {{- define "qdrant.config" -}}
 {{- $v := .Values -}}
@@ -116,18 +117,19 @@ with the server's built-in default, is a duplicate field and ends the process.
 {{- end }}
 
 {{/*
-start.sh: what the server's container runs. The image's own entrypoint as PID 1 dies of the first SIGTERM, and the kernel kills the server with
-it. This one ends in `exec`, so that Qdrant is PID 1 itself; with shepherd it stays, hands the signal on, and waits.
+start.sh, the command of the server container. With the entrypoint of the image as PID 1, the first SIGTERM ends the
+entrypoint, and the kernel kills the server with it. This script ends with `exec`, so that Qdrant is PID 1. With
+shepherd, the script keeps running, forwards the signal and waits for the server.
 */}}
 {{- define "qdrant.start" -}}
 #!/bin/bash
 set -euo pipefail
 cd /qdrant
-# The soft limit of open files is often 1024; every segment holds several.
+# The soft limit of open files is often 1024, but every segment opens several files.
 ulimit -Sn "$(ulimit -Hn)"
 arguments=()
 {{- if .Values.shepherd.enabled }}
-# What the init container decided: one argument a line.
+# The arguments that the init container chose, one per line.
 mapfile -t arguments < /qdrant/shepherd/arguments
 {{- else if .Values.cluster.enabled }}
 
@@ -135,25 +137,25 @@ scheme={{ include "qdrant.p2p.scheme" . }}
 name={{ include "qdrant.fullname" . }}
 domain={{ include "qdrant.headless.domain" . }}
 bootstrap=$name-0
-# PID 1 has no default for a signal: without this, a pod that waits here would be killed only when its grace period is over.
+# PID 1 ignores a signal without a handler. Without this trap, a pod that waits here stops only after its grace period.
 trap 'exit 143' TERM
 say() { printf '%s start: %s\n' "$(date -u +%FT%TZ)" "$*" >&2; }
 answers() { timeout 2 bash -c "</dev/tcp/$1.$domain/6335" 2>/dev/null; }
-# The file alone proves nothing: a join that was refused or interrupted leaves one behind, with term 0, as of a peer that never joined.
+# The existence of the file is not enough: a refused or interrupted join leaves a file with term 0.
 joined() { grep -q '"hard_state":{"term":[1-9]' storage/raft_state.json 2>/dev/null; }
 
-# A peer that has joined before starts with its own state and needs nobody: a restart of the whole cluster must not block.
-# One that has none joins through pod 0, which may not be up yet; trying would end the process, so wait.
+# A peer that has joined before starts from its own state and does not wait for others, so that the whole cluster can
+# restart. A new peer joins through pod 0. It waits until pod 0 is up, because a failed attempt ends the process.
 if ! joined; then
   if [ "$POD_NAME" != "$bootstrap" ]; then
-    until answers "$bootstrap"; do say "waiting for $bootstrap to answer on port 6335 before joining its cluster"; sleep 1; done
+    until answers "$bootstrap"; do say "waiting for $bootstrap to respond on port 6335 before joining its cluster"; sleep 1; done
   else
-    # Pod 0 with an empty volume founds a cluster, unless one is there already: then it has lost its volume, and a
-    # second cluster at the same address would answer clients with nothing. The server refuses the join while the lost peer
-    # still has shards, and says so.
+    # Pod 0 with an empty volume starts a new cluster, unless another pod responds. In that case pod 0 has lost its
+    # volume, and a second cluster at the same address would return empty results to clients. While the lost peer still
+    # has shards, the server refuses the join and logs the reason.
     for ordinal in $(seq 1 15); do
       if answers "$name-$ordinal"; then
-        say "the volume is empty, and $name-$ordinal answers: joining its cluster, not founding a second one"
+        say "the volume is empty and $name-$ordinal responds: joining its cluster instead of starting a second one"
         bootstrap=$name-$ordinal
         break
       fi
@@ -164,8 +166,9 @@ arguments+=(--uri "$scheme://$POD_NAME.$domain:6335" --bootstrap "$scheme://$boo
 {{- end }}
 {{- if .Values.shepherd.enabled }}
 
-# A server that is told to stop waits for its peers' connections to close, and one that a peer died with never does (seen with 1.18.3). The
-# grace period, which has to hold a drain, is no bound for that; so this is one. What is killed then has long stopped answering.
+# After SIGTERM, the server waits until its peers close their connections. If a peer died, that never happens (observed
+# with 1.18.3). The grace period is too long as a limit, because it allows for a drain, so the script kills the server
+# after 30 seconds. By then it has long stopped serving requests.
 server='' stopping=no
 stop() {
   stopping=yes
@@ -175,9 +178,9 @@ stop() {
 trap stop TERM
 ./qdrant "${arguments[@]}" "$@" &
 server=$!
-# A stop that came before there was a server to hand it to.
+# Handle a stop that arrived before the server was started.
 [ "$stopping" = no ] || stop
-# A signal ends `wait` too: only when the server is gone is its code the server's.
+# A signal also ends `wait`. The exit code is that of the server only after the server has exited.
 while :; do
   code=0
   wait "$server" || code=$?

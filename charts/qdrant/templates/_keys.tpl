@@ -1,5 +1,5 @@
 {{/*
-The hook job that makes the API keys. Everything of it is a hook, and gone when it has succeeded.
+The hook job that generates the API keys. All of its objects are hooks and are deleted when the job has succeeded.
 */}}
 
 {{/* Annotations of a hook. Usage: {{ include "qdrant.keys.hook" -10 }} */}}

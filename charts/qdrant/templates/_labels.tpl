@@ -1,5 +1,6 @@
 {{/*
-What StatefulSet, Services and policies select pods by. Immutable in a StatefulSet, and the same as the official chart's.
+The labels by which the StatefulSet, Services and policies select pods. They are immutable in a StatefulSet, and equal
+to those of the official chart.
 */}}
 {{- define "qdrant.selectorLabels" -}}
 app: {{ include "qdrant.name" . | quote }}
@@ -19,7 +20,7 @@ app.kubernetes.io/part-of: qdrant
 {{/*
 The metadata of an object: name, namespace, labels, annotations.
 Usage: {{ include "qdrant.metadata" (dict "root" $ "name" "q-qdrant" "labels" (dict …) "annotations" (dict …) "namespaced" false) }}
-labels and annotations may be left out; namespaced is true unless it is said to be false.
+labels and annotations are optional. namespaced defaults to true.
 */}}
 {{- define "qdrant.metadata" -}}
 {{- if or (not .root) (not .name) }}{{ fail "qdrant.metadata: needs root and name" }}{{ end -}}
@@ -28,7 +29,7 @@ name: {{ .name | quote }}
 namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 labels:
-  {{- /* Merged, for a key that stands twice is no YAML. */}}
+  {{- /* Merged, because duplicate keys are invalid in YAML. */}}
   {{- mergeOverwrite (include "qdrant.labels" .root | fromYaml) .root.Values.commonLabels (.labels | default dict) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
@@ -36,7 +37,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The label of the pod that `helm test` runs; the network policy lets it in. */}}
+{{/* The labels of the `helm test` pod, which the network policy admits. */}}
 {{- define "qdrant.test.labels" -}}
 app: {{ include "qdrant.name" . }}-test
 app.kubernetes.io/name: {{ include "qdrant.name" . }}-test

@@ -1,13 +1,14 @@
 {{/*
-Names follow the official chart, so that a release of it can be adopted with its volumes, and what people know still works.
+Names follow the official chart, so that this chart can take over its releases and volumes, and familiar names still
+work.
 */}}
 
-{{/* The chart's name, or what replaces it. Part of the selector. */}}
+{{/* The chart's name or nameOverride. It is part of the selector. */}}
 {{- define "qdrant.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of all objects: the release's, with the chart's name added where it isn't in it. */}}
+{{/* The name of all objects: the release name, followed by the chart's name unless it contains that name. */}}
 {{- define "qdrant.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride }}
@@ -19,8 +20,9 @@ Names follow the official chart, so that a release of it can be adopted with its
 {{- end }}
 
 {{/*
-What this release's StatefulSet is called in the cluster, where that is not qdrant.fullname; nothing in a first installation and in `helm template`,
-which asks no cluster. A StatefulSet of another chart in the same release has that chart's label.
+The name of this release's StatefulSet in the cluster if it differs from qdrant.fullname. Empty for a new release and in
+`helm template`, which has no access to a cluster. The label helm.sh/chart excludes StatefulSets of other charts in the
+same release.
 */}}
 {{- define "qdrant.formerName" -}}
 {{- if .Release.IsUpgrade }}
@@ -40,12 +42,15 @@ which asks no cluster. A StatefulSet of another chart in the same release has th
 {{- end }}
 {{- end }}
 
-{{/* The Service that gives each peer its name, ready or not. */}}
+{{/* The headless Service that gives each peer a DNS name, whether the pod is ready or not. */}}
 {{- define "qdrant.headless.name" -}}
 {{ include "qdrant.fullname" . }}-headless
 {{- end }}
 
-{{/* The domain below which each pod has its name. A full name works the same in every namespace and with every resolver, so a peer's URI never has to change. */}}
+{{/*
+The domain of the pods' DNS names. A fully qualified name works in every namespace and with every resolver, so the URI
+of a peer never changes.
+*/}}
 {{- define "qdrant.headless.domain" -}}
 {{ include "qdrant.headless.name" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
 {{- end }}
@@ -58,7 +63,7 @@ which asks no cluster. A StatefulSet of another chart in the same release has th
 {{- end }}
 {{- end }}
 
-{{/* The server's image. A digest wins over a tag. */}}
+{{/* The image of the server. A digest takes precedence over a tag. */}}
 {{- define "qdrant.image" -}}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
@@ -68,8 +73,9 @@ which asks no cluster. A StatefulSet of another chart in the same release has th
 {{- end }}
 
 {{/*
-The Deployment that watches over the cluster, its account, its ConfigMap, and the Lease of its leader: the release's name, not the chart's, for
-people type it. A parent chart may have this one several times, under aliases; there the full name tells them apart.
+The name of the Deployment that runs `shepherd tend`, and of its ServiceAccount, ConfigMap and leader Lease. It contains
+only the release name, because people type it. A parent chart can include this chart several times under aliases; then
+the full name makes it unique.
 */}}
 {{- define "qdrant.shepherd.name" -}}
 {{- if or .Values.fullnameOverride (ne (include "qdrant.name" .) "qdrant") }}
@@ -79,22 +85,22 @@ people type it. A parent chart may have this one several times, under aliases; t
 {{- end }}
 {{- end }}
 
-{{/* What the pods may do in the API. */}}
+{{/* The Role and RoleBinding of the pods. */}}
 {{- define "qdrant.shepherd.pod.name" -}}
 {{ include "qdrant.fullname" . }}-pod
 {{- end }}
 
-{{/* The Lease that a pod holds while it is away. */}}
+{{/* The stop permit: the Lease that a pod holds while it stops and restarts. */}}
 {{- define "qdrant.shepherd.permit.name" -}}
 {{ include "qdrant.fullname" . }}-stop
 {{- end }}
 
-{{/* The hook job that makes the API keys. */}}
+{{/* The hook job that generates the API keys. */}}
 {{- define "qdrant.keys.name" -}}
 {{ include "qdrant.fullname" . }}-keys
 {{- end }}
 
-{{/* The name of an admission policy, which has no namespace. */}}
+{{/* The name of the admission policy, which is cluster-scoped. */}}
 {{- define "qdrant.guard.name" -}}
 {{ .Release.Namespace }}.{{ include "qdrant.fullname" . }}
 {{- end }}
@@ -103,7 +109,7 @@ people type it. A parent chart may have this one several times, under aliases; t
 {{ include "qdrant.guard.name" . }}.keeper
 {{- end }}
 
-{{/* Shepherd's image. A digest wins over a tag. */}}
+{{/* The image of shepherd. A digest takes precedence over a tag. */}}
 {{- define "qdrant.shepherd.image" -}}
 {{- with .Values.shepherd.image }}
 {{- if .digest }}
@@ -114,7 +120,7 @@ people type it. A parent chart may have this one several times, under aliases; t
 {{- end }}
 {{- end }}
 
-{{/* The Secret with the API keys: one of the user's, the one that the hook job makes, or none. */}}
+{{/* The Secret with the API keys: an existing Secret, the one that the hook job creates, or none. */}}
 {{- define "qdrant.auth.secretName" -}}
 {{- if .Values.auth.existingSecret }}
 {{- .Values.auth.existingSecret }}

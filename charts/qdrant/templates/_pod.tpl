@@ -1,5 +1,5 @@
 {{/*
-The pod, in parts: each list of containers and volumes is one helper, so that a part that another container brings is added in one place.
+The pod template, in parts. Each list of containers and volumes is one helper, so that there is one place to extend it.
 */}}
 
 {{- define "qdrant.pod" -}}
@@ -56,7 +56,7 @@ volumes:
   {{- include "qdrant.pod.volumes" . | nindent 2 }}
 {{- end }}
 
-{{/* The server's container. */}}
+{{/* The server container. */}}
 {{- define "qdrant.pod.server" -}}
 - name: qdrant
   image: {{ include "qdrant.image" . }}
@@ -81,12 +81,13 @@ volumes:
     {{- if .Values.metrics.enabled }}
     - {name: metrics, containerPort: 6336, protocol: TCP}
     {{- end }}
-  # REST answers only after every collection is loaded. Loading is not bounded, so the startup probe is patient and the others wait for it.
+  # REST responds only after all collections are loaded, which can take any amount of time. The other probes wait for
+  # this one.
   startupProbe:
     {{- include "qdrant.pod.probe" (dict "root" . "path" "/healthz" "probe" .Values.probes.startup) | nindent 4 }}
   readinessProbe:
     {{- if .Values.shepherd.enabled }}
-    # The server's own answer is never taken back. Shepherd asks it too, and looks at the shards and the consensus besides.
+    # Once true, the server's own /readyz never becomes false again. Shepherd also checks the shards and the consensus.
     {{- include "qdrant.pod.probe" (dict "root" . "path" "/ready" "port" 6337 "probe" .Values.probes.readiness) | nindent 4 }}
     {{- else }}
     {{- include "qdrant.pod.probe" (dict "root" . "path" "/readyz" "probe" .Values.probes.readiness) | nindent 4 }}
@@ -98,12 +99,13 @@ volumes:
   {{- if .Values.shepherd.enabled }}
   lifecycle:
     preStop:
-      # Answered when the pod may stop; the kubelet waits for as long as the grace period lasts.
+      # Shepherd responds when the pod can stop. The kubelet waits until then, at most for the grace period.
       httpGet: {path: /stop, port: 6337, scheme: HTTP}
   {{- else if .Values.preStopSeconds }}
   lifecycle:
     preStop:
-      # The pod leaves the Services the moment it is deleted, but proxies and clients hear of it later; until then it goes on answering.
+      # Services remove the pod as soon as it is deleted, but proxies and clients notice that later. The server keeps
+      # serving requests until then.
       exec:
         command: [sleep, {{ int .Values.preStopSeconds | quote }}]
   {{- end }}
@@ -131,7 +133,7 @@ volumes:
     {{- end }}
 {{- end }}
 
-{{/* The server's resources. An amount that is null is left out, so that a values file can take away what one below it sets. */}}
+{{/* The resources of the server. A null amount is left out, so that a values file can remove a default. */}}
 {{- define "qdrant.pod.resources" -}}
 {{- $resources := dict -}}
 {{- range $part, $amounts := .Values.resources -}}
@@ -149,7 +151,7 @@ volumes:
 {{- end }}
 
 {{/*
-A probe of the server, or of the port of shepherd's.
+A probe of the server, or of another port, which belongs to shepherd.
 Usage: {{ include "qdrant.pod.probe" (dict "root" $ "path" "/readyz" "port" 6337 "probe" .Values.probes.readiness) }}
 */}}
 {{- define "qdrant.pod.probe" -}}
@@ -163,19 +165,19 @@ timeoutSeconds: {{ int .probe.timeoutSeconds }}
 failureThreshold: {{ int .probe.failureThreshold }}
 {{- end }}
 
-{{/* The server's environment. Keys come from the Secret and nowhere else. */}}
+{{/* The environment of the server. API keys come from the Secret only. */}}
 {{- define "qdrant.pod.env" -}}
 - name: POD_NAME
   valueFrom:
     fieldRef: {fieldPath: metadata.name}
-# The server notes here that it has started once; its own folder is read-only.
+# The server creates this file after startup. Its default directory is read-only.
 - name: QDRANT_INIT_FILE_PATH
   value: /qdrant/init/.qdrant-initialized
 {{- with include "qdrant.auth.secretName" . }}
 - name: QDRANT__SERVICE__API_KEY
   valueFrom:
     secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.apiKey | quote }}}
-# Left out of the environment when the Secret has no such entry: an empty value would be a key.
+# Optional entries: without one, the variable is not set. The server would treat an empty value as a key.
 - name: QDRANT__SERVICE__READ_ONLY_API_KEY
   valueFrom:
     secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.auth.keys.readOnlyApiKey | quote }}, optional: true}
@@ -188,7 +190,7 @@ failureThreshold: {{ int .probe.failureThreshold }}
 {{- end }}
 {{- end }}
 
-{{/* Volumes of the pod that are not claims of the StatefulSet. */}}
+{{/* The volumes of the pod, without the claims of the StatefulSet. */}}
 {{- define "qdrant.pod.volumes" -}}
 - name: qdrant-config
   configMap:
@@ -197,7 +199,7 @@ failureThreshold: {{ int .probe.failureThreshold }}
   emptyDir: {}
 {{- if .Values.shepherd.enabled }}
 {{ include "qdrant.shepherd.volumes" . }}
-# What the init container found out, for the server and the sidecar.
+# The decisions of the init container, for the server and the sidecar.
 - name: shepherd
   emptyDir: {}
 {{- end }}
@@ -240,7 +242,8 @@ resources:
 {{- end }}
 
 {{/*
-A claim template. apiVersion and kind are what the API server would add; without them GitOps tools see a difference for ever.
+A claim template. It includes apiVersion and kind, which the API server would add, so that GitOps tools see no
+difference.
 Usage: {{ include "qdrant.claimTemplate" (dict "root" $ "name" "qdrant-storage" "volume" .Values.persistence.data) }}
 */}}
 {{- define "qdrant.claimTemplate" -}}
@@ -263,7 +266,7 @@ Usage: {{ include "qdrant.claimTemplate" (dict "root" $ "name" "qdrant-storage" 
     volumeMode: Filesystem
 {{- end }}
 
-{{/* podAntiAffinity by host, with `affinity` over it. */}}
+{{/* The pod anti-affinity by host, with `affinity` merged over it. */}}
 {{- define "qdrant.pod.affinity" -}}
 {{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "qdrant.selectorLabels" . | fromYaml)) -}}
 {{- $affinity := dict -}}
@@ -275,7 +278,7 @@ Usage: {{ include "qdrant.claimTemplate" (dict "root" $ "name" "qdrant-storage" 
 {{- toYaml (mergeOverwrite $affinity (deepCopy .Values.affinity)) -}}
 {{- end }}
 
-{{/* The spread over zones, and what the user adds. */}}
+{{/* The spread over zones, and topologySpreadConstraints. */}}
 {{- define "qdrant.pod.topologySpread" -}}
 {{- $constraints := list -}}
 {{- with .Values.zoneSpread -}}

@@ -1,11 +1,14 @@
 {{/*
 spec.replicas of the StatefulSet, or nothing.
 
-Without autoscaling: `replicas`. With it the count belongs to the autoscaler, and an upgrade must not touch it. Leaving the field out
-is not enough: if the last manifest had it, Helm removes it, and the API server sets it to 1. So the live count is rendered.
-The list, not the single object, is looked up: a cluster answers a list even when it is empty, so a first install (no StatefulSet
-yet: `replicas`) can be told from `helm template`, which asks no cluster (the field is left out, for GitOps tools). Where the StatefulSet
-was taken away from under its pods, to be made anew, the autoscaler still knows how many they are.
+Without autoscaling, this is `replicas`. With autoscaling, the autoscaler owns the field and an upgrade must not change
+it. It is not enough to leave the field out: if the last manifest had it, Helm removes it, and the API server sets it to
+1. Therefore the live count is rendered.
+
+The lookup reads the list of StatefulSets instead of one object. A cluster returns a list even if it is empty, which
+distinguishes a new release (no StatefulSet yet: use `replicas`) from `helm template`, which has no access to a cluster
+(leave the field out, for GitOps tools). If the StatefulSet was deleted without its pods, to be created again, the count
+comes from the status of the autoscaler.
 */}}
 {{- define "qdrant.replicas" -}}
 {{- if or (not .Values.autoscaling.enabled) (eq (int .Values.replicas) 0) }}
@@ -18,7 +21,7 @@ was taken away from under its pods, to be made anew, the autoscaler still knows 
 {{- range $live.items }}
 {{- if eq .metadata.name (include "qdrant.fullname" $) }}
 {{- $found = true }}
-{{- /* At 0 the autoscaler rests, and only this can wake the release. */}}
+{{- /* At 0 the autoscaler is inactive, so only `replicas` can scale the release up again. */}}
 {{- $count = .spec.replicas | int | default $count }}
 {{- end }}
 {{- end }}
@@ -35,8 +38,8 @@ was taken away from under its pods, to be made anew, the autoscaler still knows 
 {{- end }}
 
 {{/*
-How many peers of n may be away while the consensus goes on: a majority of n must stay, so (n - 1) / 2, rounded down.
-1 and 2 peers stand no loss, 3 and 4 stand one, 5 and 6 two.
+How many of n peers can be down while consensus still works. A majority of n must remain, so this is (n - 1) / 2,
+rounded down: 1 and 2 peers tolerate no loss, 3 and 4 tolerate one, 5 and 6 tolerate two.
 Usage: {{ include "qdrant.quorum.tolerated" 3 }}
 */}}
 {{- define "qdrant.quorum.tolerated" -}}

@@ -1,11 +1,11 @@
-{{/* REST and gRPC: the ports that clients may use. Usage: {{ include "qdrant.service.clientPorts" . }} */}}
+{{/* The ports for clients: REST and gRPC. Usage: {{ include "qdrant.service.clientPorts" . }} */}}
 {{- define "qdrant.service.clientPorts" -}}
 - {name: http, port: 6333, targetPort: http, protocol: TCP}
 - {name: grpc, port: 6334, targetPort: grpc, protocol: TCP
   {{- with .Values.service.grpcAppProtocol }}, appProtocol: {{ . | quote }}{{ end }}}
 {{- end }}
 
-{{/* Address families, the same on every Service. */}}
+{{/* The address families, which are the same for every Service. */}}
 {{- define "qdrant.service.families" -}}
 {{- with .Values.service.ipFamilyPolicy }}
 ipFamilyPolicy: {{ . }}
@@ -16,7 +16,7 @@ ipFamilies:
 {{- end }}
 {{- end }}
 
-{{/* ClientIP affinity, where it is on. */}}
+{{/* The ClientIP affinity, if it is enabled. */}}
 {{- define "qdrant.service.affinity" -}}
 {{- with .Values.service.sessionAffinity }}
 {{- if .enabled }}
@@ -29,7 +29,7 @@ sessionAffinityConfig:
 {{- end }}
 
 {{/*
-A route of the Gateway API. HTTPRoute and GRPCRoute differ in kind and port alone.
+A route of the Gateway API. HTTPRoute and GRPCRoute differ only in kind and port.
 Usage: {{ include "qdrant.route" (dict "root" $ "kind" "HTTPRoute" "route" .Values.gateway.httpRoute "port" 6333) }}
 */}}
 {{- define "qdrant.route" -}}

@@ -1,15 +1,15 @@
 {{/*
-Shepherd: its containers in the server's pod, and what they share with the Deployment.
+Shepherd: its containers in the pods of the server, and what they share with the Deployment.
 */}}
 
-{{/* What its Deployment is selected by. Not the server's labels: its pod must not become an endpoint of the release's Services. */}}
+{{/* The selector of the Deployment. It differs from that of the server, so that the Services do not select its pod. */}}
 {{- define "qdrant.shepherd.selectorLabels" -}}
 app: {{ include "qdrant.name" . }}-shepherd
 app.kubernetes.io/name: {{ include "qdrant.name" . }}-shepherd
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* Seconds that a pod has to stop. */}}
+{{/* The grace period of the pods, in seconds. */}}
 {{- define "qdrant.gracePeriod" -}}
 {{- if kindIs "invalid" .Values.terminationGracePeriodSeconds }}
 {{- .Values.shepherd.enabled | ternary 3600 120 }}
@@ -18,22 +18,29 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end }}
 
-{{/* A duration such as 90s, 15m or 1h in seconds. Usage: {{ include "qdrant.seconds" (dict "key" "rollout.maxWait" "duration" .Values.rollout.maxWait) }} */}}
+{{/*
+A duration such as 90s, 15m or 1h, in seconds.
+Usage: {{ include "qdrant.seconds" (dict "key" "rollout.maxWait" "duration" .Values.rollout.maxWait) }}
+*/}}
 {{- define "qdrant.seconds" -}}
 {{- if or (not .key) (not .duration) }}{{ fail "qdrant.seconds: needs key and duration" }}{{ end -}}
-{{- if not (regexMatch "^[0-9]+(s|m|h)$" .duration) }}{{ fail (printf "\n\n  %s: %q is more than one unit; write it as whole seconds, minutes or hours, such as 90s\n" .key .duration) }}{{ end -}}
+{{- if not (regexMatch "^[0-9]+(s|m|h)$" .duration) }}{{ fail (printf "\n\n  %s: %q has more than one unit; write it as a whole number of seconds, minutes or hours, such as 90s\n" .key .duration) }}{{ end -}}
 {{- mul (regexFind "^[0-9]+" .duration | int) (get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" .duration)) }}
 {{- end }}
 
 {{/*
-How many ordinals roles name: RBAC knows no patterns, so each pod and claim stands there by its name. As many as `replicas` may be, always: a
-role that shrinks with the values would take a leaving pod's rights away just when it needs them.
+The number of ordinals in the roles. RBAC has no patterns, so the roles list each pod and claim by name. The number is
+always the maximum of `replicas`: if it followed the values, a pod that is scaled away would lose its permissions when
+it needs them.
 */}}
 {{- define "qdrant.shepherd.ordinals" -}}
 100
 {{- end }}
 
-{{/* Names of the pods, or of their data claims. Usage: {{ include "qdrant.shepherd.ordinalNames" (dict "root" $ "prefix" "qdrant-storage-") }} */}}
+{{/*
+The names of the pods, or of their data claims.
+Usage: {{ include "qdrant.shepherd.ordinalNames" (dict "root" $ "prefix" "qdrant-storage-") }}
+*/}}
 {{- define "qdrant.shepherd.ordinalNames" -}}
 {{- if not .root }}{{ fail "qdrant.shepherd.ordinalNames: needs root" }}{{ end -}}
 {{- range $ordinal := include "qdrant.shepherd.ordinals" .root | int | until }}
@@ -41,7 +48,7 @@ role that shrinks with the values would take a leaving pod's rights away just wh
 {{- end }}
 {{- end }}
 
-{{/* Environment that every command of shepherd's has. */}}
+{{/* The environment of every shepherd container. */}}
 {{- define "qdrant.shepherd.env" -}}
 - {name: SHEPHERD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
 - {name: SHEPHERD_POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
@@ -61,7 +68,7 @@ role that shrinks with the values would take a leaving pod's rights away just wh
 - {name: SHEPHERD_LOG_LEVEL, value: {{ .Values.shepherd.logLevel | quote }}}
 {{- end }}
 
-{{/* The init container and the sidecar. Only they get the account's token; the server never sees it. */}}
+{{/* The init container and the sidecar. Only they mount the token of the ServiceAccount, not the server. */}}
 {{- define "qdrant.shepherd.containers" -}}
 - name: shepherd-start
   image: {{ include "qdrant.shepherd.image" . | quote }}
@@ -81,7 +88,7 @@ role that shrinks with the values would take a leaving pod's rights away just wh
 - name: shepherd-watch
   image: {{ include "qdrant.shepherd.image" . | quote }}
   imagePullPolicy: {{ .Values.shepherd.image.pullPolicy }}
-  # A native sidecar: it runs before the server starts and until after it has ended, so a stop always finds it.
+  # A native sidecar starts before the server and ends after it, so it handles every stop.
   restartPolicy: Always
   args: [watch]
   env:
@@ -109,12 +116,12 @@ role that shrinks with the values would take a leaving pod's rights away just wh
   securityContext:
     {{- toYaml .Values.securityContext | nindent 4 }}
   volumeMounts:
-    # Where it counts stops, next to the init container's count of starts.
+    # The sidecar counts stops here, next to the init container's count of starts.
     - {name: qdrant-storage, mountPath: /qdrant/storage}
     {{- include "qdrant.shepherd.mounts" . | nindent 4 }}
 {{- end }}
 
-{{/* What both containers mount: what they share, the token, and the authority of the server's certificate. */}}
+{{/* The mounts of both containers: the shared directory, the token, and the CA of the server certificate. */}}
 {{- define "qdrant.shepherd.mounts" -}}
 - {name: shepherd, mountPath: /qdrant/shepherd}
 {{ include "qdrant.shepherd.tokenMount" . }}
@@ -127,7 +134,7 @@ role that shrinks with the values would take a leaving pod's rights away just wh
 - {name: shepherd-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- end }}
 
-{{/* The account's token, as the kubelet would mount it into every container of the pod, the server's too. */}}
+{{/* The token of the ServiceAccount. Kubernetes would mount the same in every container, including the server. */}}
 {{- define "qdrant.shepherd.volumes" -}}
 - name: shepherd-token
   projected:
@@ -140,7 +147,7 @@ role that shrinks with the values would take a leaving pod's rights away just wh
           items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]
 {{- end }}
 
-{{/* The way to the API server. 8443 and 16443 are where small clusters have it. */}}
+{{/* Egress to the API server. Some small clusters use ports 8443 and 16443. */}}
 {{- define "qdrant.shepherd.apiServerEgress" -}}
 - ports:
     - {port: 443, protocol: TCP}

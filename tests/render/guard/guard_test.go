@@ -127,13 +127,13 @@ func TestGuard(t *testing.T) {
 	broken := map[string]string{"minReplicas": "3", "whole": "false", "reason": "shards are not whole: shard docs/4 is Dead on peer 7"}
 	const off = `kubectl -n qdrant-test patch configmap q-shepherd --type merge -p '{"data":{"guard":"off"}}'`
 	tooFew := []string{
-		"replicas: 2 peers can't hold 3 copies of each shard, which a collection asks for; set replicas=3 or more, or lower the replication factor",
-		"To do it all the same: " + off,
+		"replicas: 2 peers cannot hold the 3 copies of each shard that a collection requires; set replicas=3 or more, or lower the replication factor",
+		"To scale down anyway: " + off,
 	}
 	notNow := []string{
-		"replicas: not now: shards are not whole: shard docs/4 is Dead on peer 7. Wait until they are " +
+		"replicas: cannot scale down now: shards are not whole: shard docs/4 is Dead on peer 7. Wait until this is resolved " +
 			"(kubectl -n qdrant-test exec deploy/q-shepherd -- /shepherd status).",
-		"To do it all the same: " + off,
+		"To scale down anyway: " + off,
 	}
 
 	for name, c := range map[string]struct {
@@ -150,7 +150,7 @@ func TestGuard(t *testing.T) {
 		"a shrink by less":                       {data: whole, request: shrink(3, 2), refused: tooFew},
 		"a shrink while shards are not whole":    {data: broken, request: shrink(5, 4), refused: notNow},
 		"a shrink that is wrong twice":           {data: broken, request: shrink(5, 2), refused: tooFew},
-		"a reason that is not known":             {data: map[string]string{"whole": "false"}, request: shrink(5, 4), refused: []string{"replicas: not now: shards are not whole."}},
+		"a reason that is not known":             {data: map[string]string{"whole": "false"}, request: shrink(5, 4), refused: []string{"replicas: cannot scale down now: some shards lack Active replicas."}},
 		"growing while shards are not whole":     {data: broken, request: shrink(3, 5)},
 		"growing, and still too few":             {data: whole, request: shrink(1, 2)},
 		"a change of something else":             {data: broken, request: shrink(2, 2)},
