@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docker compose over compose/, with the monitoring overlay when MONITORING=1.
+# Runs docker compose in compose/, with the monitoring overlay if MONITORING=1.
 set -euo pipefail
 cd "$(dirname "$0")/../compose"
 files=(--file compose.yaml)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# qdrant-binary.sh FILE: takes the server out of the image that the chart names (or E2E_QDRANT_IMAGE), for QDRANT_BIN.
+# qdrant-binary.sh FILE copies the server from the image of the chart (or E2E_QDRANT_IMAGE) to FILE, for QDRANT_BIN.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-file=${1:?name the file}
+file=${1:?usage: qdrant-binary.sh FILE}
 image=${E2E_QDRANT_IMAGE:-docker.io/qdrant/qdrant:v$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/qdrant/Chart.yaml)-unprivileged}
 docker image inspect "$image" >/dev/null 2>&1 || docker pull "$image"
 container=$(docker create "$image")

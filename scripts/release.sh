@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# release.sh VERSION: puts the archives of a release into dist/release, with their checksums and what the change log says of it. The same
-# sources and the same Go give the same bytes, but for the chart's archive, which has the time of its packing.
+# release.sh VERSION builds the archives of a release in dist/release, with their checksums and the section of the
+# changelog. The result is reproducible with the same sources and the same Go, except for the archive of the chart, which
+# contains the time of its creation.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:-}
 version=${version#v}
 chart=$(sed -n 's/^version: //p' charts/qdrant/Chart.yaml)
-[ "$version" = "$chart" ] || { echo "release: the version is \"$version\", and the chart's is $chart" >&2; exit 1; }
+[ "$version" = "$chart" ] || { echo "release: the version \"$version\" differs from that of the chart, $chart" >&2; exit 1; }
 
 out=$PWD/dist/release
 rm -rf "$out"
@@ -24,7 +25,7 @@ for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
   tar --create --directory "$staging" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner "$name" | gzip --no-name >"$out/$name.tar.gz"
 done
 for platform in linux/amd64 linux/arm64; do
-  echo "building the image of $platform"
+  echo "building the image for $platform"
   go run ./tools/image -version "$version" -platform "$platform" -tag "qdrant-shepherd:$version" -tarball "$out/qdrant-shepherd_${version}_${platform/\//_}.tar"
 done
 scripts/package.sh "$out"
