@@ -59,7 +59,7 @@ func (p *Process) start() error {
 		return fmt.Errorf("starting the watchdog of %s: %w", p.Path, err)
 	}
 	ownGroup(p.Cmd)
-	if err := p.Cmd.Start(); err != nil {
+	if err := p.Start(); err != nil {
 		watchdog.end()
 		return err
 	}

@@ -18,12 +18,11 @@ import (
 
 // document is a Markdown file.
 type document struct {
-	path     string // from the root of the repository
-	links    []link
-	anchors  map[string]bool
-	blocks   []block
-	code     []string // inline
-	sections map[string]bool
+	path    string // from the root of the repository
+	links   []link
+	anchors map[string]bool
+	blocks  []block
+	code    []string // inline
 }
 
 type link struct {

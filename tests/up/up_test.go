@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -121,7 +122,7 @@ func upForever(directory string) int {
 		return 1
 	}
 	fmt.Println("it is up")
-	select {}
+	time.Sleep(time.Hour) // and not select, which Go takes for a deadlock
 }
 
 // world is a directory and the ports of one test.
@@ -519,7 +520,7 @@ func TestQuickStart(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "cities.jsonl")
 	script := strings.NewReplacer("$PWD/artifacts/up/", w.directory+"/", "cities.jsonl", own).Replace(start.Up + start.Access + start.Vectors)
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
-	command.Dir, command.Env = chart.Root(), append(w.env, "QDRANT_TARGET=localhost:"+strconv.Itoa(w.port+1))
+	command.Dir, command.Env = chart.Root(), append(slices.Clone(w.env), "QDRANT_TARGET=localhost:"+strconv.Itoa(w.port+1))
 	said, err := output(t.Context(), command)
 	require.NoError(t, err, said)
 
