@@ -123,6 +123,7 @@ func upForever(directory string) int {
 	}
 	fmt.Println("it is up")
 	time.Sleep(time.Hour) // and not select, which Go takes for a deadlock
+	return 0
 }
 
 // world is a directory and the ports of one test.
