@@ -131,7 +131,7 @@ var table = []row{
 	{
 		name: "no state on a marked claim, nobody answers", when: []condition{not(state), not(answered), marked}, then: WaitEmptied,
 		why: func(s Situation) string {
-			return fmt.Sprintf("the volume is empty, but claim %s says that peer %s was on it, and nobody answers: put the volume back, bring the other peers up (with a majority gone, see the runbook on --reinit), or delete every data claim to begin anew",
+			return fmt.Sprintf("the volume is empty, but claim %s says that peer %s was on it, and nobody answers: put the volume back, bring the other peers up (if a majority is gone for good, see docs/operations/lost-majority.md), or delete every data claim to start with an empty cluster",
 				s.claimName(), peerText(s))
 		},
 	},
