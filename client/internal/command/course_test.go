@@ -367,13 +367,13 @@ func TestProgressOfACollectionThatIsGone(t *testing.T) {
 	assert.Contains(t, a.out, "loaded 20 rows")
 
 	require.NoError(t, os.WriteFile(path+".c.progress", []byte("{"), 0o600))
-	assert.Contains(t, d.run("load", path, "--collection", "c").err, "does not say how far an earlier load came; --restart begins anew")
+	assert.Contains(t, d.run("load", path, "--collection", "c").err, "does not say how far an earlier load came; --restart starts over")
 	assert.Equal(t, commandline.ExitDone, d.run("load", path, "--collection", "c", "--restart").code)
 
 	// Where nothing can be kept, loading goes on all the same.
 	a = d.run("load", path, "--collection", "c", "--progress-file", filepath.Join(t.TempDir(), "missing", "file"))
 	assert.Equal(t, commandline.ExitDone, a.code)
-	assert.Contains(t, a.err, "a load that stops will have to begin anew")
+	assert.Contains(t, a.err, "a load that stops will have to start over")
 }
 
 func TestStoppedBeforeItBegins(t *testing.T) {

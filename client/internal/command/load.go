@@ -190,7 +190,7 @@ func (l *load) load(ctx context.Context, s *settings, c *vector.Collection[docum
 	}
 	show := newReporter(s.process.Err, s.process.Terminal, filepath.Base(record.file), o.Skip, source.total)
 	if err := record.save(o.Skip); err != nil {
-		s.note("vector: %v; a load that stops will have to begin anew", err)
+		s.note("vector: %v; a load that stops will have to start over", err)
 		record = nil
 	}
 	o.Progress = func(stats vector.LoadStats) {
@@ -233,13 +233,13 @@ func (l *load) stopped(ctx context.Context, err error, record *record) error {
 	}
 	next := same + " continues there"
 	if !l.restart {
-		next += ", with --restart it begins anew"
+		next += ", with --restart it starts over"
 	}
 	if errors.As(err, new(*vectorfile.RowError)) || errors.As(err, new(*vector.DocumentError)) {
 		next = "repair the file, and the same command with --continue" + instead + " continues there"
 	}
 	if saveErr := record.save(acknowledged); record == nil || saveErr != nil {
-		next = "how far it came is not kept: the next load begins anew"
+		next = "how far it came is not kept: the next load starts over"
 	}
 	if failed.Stats.Phase == vector.LoadUploading {
 		return fmt.Errorf("loading into collection %s: %w; %s rows are loaded: %s", l.target.collection, why, count(int64(acknowledged)), next)

@@ -63,7 +63,7 @@ func (r *record) resume(restart, changed bool) (int, error) {
 	}
 	was := progress{Acknowledged: -1}
 	if err := json.Unmarshal(content, &was); err != nil || was.Acknowledged < 0 {
-		return 0, fmt.Errorf("%s does not say how far an earlier load came; --restart begins anew", r.path)
+		return 0, fmt.Errorf("%s does not say how far an earlier load came; --restart starts over", r.path)
 	}
 	if was.Acknowledged == 0 {
 		return 0, nil
@@ -74,9 +74,9 @@ func (r *record) resume(restart, changed bool) (int, error) {
 	if len(differences) == 0 || onlyChanged && changed {
 		return was.Acknowledged, nil
 	}
-	how := "--restart begins anew"
+	how := "--restart starts over"
 	if onlyChanged {
-		how = "--continue goes on with the changed file, " + how
+		how = "--continue continues with the changed file, " + how
 	}
 	return 0, fmt.Errorf("%s is of another load (%s); %s", r.path, strings.Join(differences, ", "), how)
 }
@@ -138,7 +138,7 @@ func (r *record) save(acknowledged int) (err error) {
 	return err
 }
 
-// remove is for a load that is done, and for one that must begin anew. A file that is gone already is as good.
+// remove is for a load that is done, and for one that must start over. A file that is gone already is as good.
 func (r *record) remove() error {
 	if r == nil {
 		return nil

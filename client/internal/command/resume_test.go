@@ -179,9 +179,9 @@ func TestContinuingWithARepairedFile(t *testing.T) {
 	writeLines(t, path, rows)
 	a = d.run(load...)
 	assert.Equal(t, commandline.ExitFailed, a.code)
-	assert.Regexp(t, `is of another load \(size was .*\); --continue goes on with the changed file, --restart begins anew`, a.err)
+	assert.Regexp(t, `is of another load \(size was .*\); --continue continues with the changed file, --restart starts over`, a.err)
 	a = d.run(append(load, "--continue", "--no-payload")...)
-	assert.Regexp(t, `is of another load \(.*payload was "all" and is "".*\); --restart begins anew`, a.err)
+	assert.Regexp(t, `is of another load \(.*payload was "all" and is "".*\); --restart starts over`, a.err)
 	stats := d.stats(append(load, "--continue")...)
 	assert.Equal(t, 20, stats.Earlier)
 	assert.Equal(t, 10, stats.Rows)
@@ -201,7 +201,7 @@ func TestRestartedLoadTellsHowItContinues(t *testing.T) {
 	cluster.Server(0).FailCalls(qdranttest.CallFault{Method: "Upsert", Code: codes.InvalidArgument, Message: "not today"})
 	d := desk{t: t, target: cluster.Target()}
 	assert.Regexp(t, "not today.*; 0 rows are loaded: the same command without --restart continues there\n", d.run("load", path, "--collection", "c", "--restart").err)
-	assert.Regexp(t, "not today.*; 0 rows are loaded: the same command continues there, with --restart it begins anew\n", d.run("load", path, "--collection", "c").err)
+	assert.Regexp(t, "not today.*; 0 rows are loaded: the same command continues there, with --restart it starts over\n", d.run("load", path, "--collection", "c").err)
 }
 
 // A load that was stopped before it had loaded anything is in nobody's way.

@@ -84,7 +84,7 @@ func TestRowsComeBackAsWritten(t *testing.T) {
 			} else {
 				assert.EqualValues(t, 10, f.Len())
 			}
-			for range 2 { // Rows begins anew
+			for range 2 { // Rows starts over
 				rows, err := all(f)
 				require.NoError(t, err)
 				assert.Equal(t, expected(want, s.columns), rows)

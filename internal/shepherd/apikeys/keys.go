@@ -56,7 +56,7 @@ func Ensure(ctx context.Context, api kubernetes.Interface, namespace, name strin
 
 func usable(secret *corev1.Secret, entries []string) error {
 	if len(entries) > 0 && len(secret.Data[entries[0]]) == 0 {
-		return fmt.Errorf("secret %s is there and has no entry %s: add one, or delete the Secret to have all keys made anew", secret.Name, entries[0])
+		return fmt.Errorf("secret %s is there and has no entry %s: add one, or delete the Secret to create all keys again", secret.Name, entries[0])
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ var table = []row{
 	{
 		name: "own state, removed by a live majority", when: []condition{state, marked, removed}, then: SetAside, confirm: true,
 		why: func(s Situation) string {
-			return fmt.Sprintf("peer %s, whose state is on the volume, was removed from the cluster: setting its state aside to join anew", s.Volume.State.Peer)
+			return fmt.Sprintf("peer %s, whose state is on the volume, was removed from the cluster: setting its state aside to join again", s.Volume.State.Peer)
 		},
 	},
 	{
@@ -87,7 +87,7 @@ var table = []row{
 	{
 		name: "own state, drained, and nobody lists it", when: []condition{state, drained, not(listed)}, then: WaitPeers,
 		why: func(s Situation) string {
-			return fmt.Sprintf("peer %s, whose state is on the volume, was drained and removed: waiting for a majority of the peers to join anew", s.Volume.State.Peer)
+			return fmt.Sprintf("peer %s, whose state is on the volume, was drained and removed: waiting for a majority of the peers to join again", s.Volume.State.Peer)
 		},
 	},
 	{
