@@ -28,13 +28,13 @@ type Connection struct {
 // command that has none without it gives "", and then the environment does not name one either: what measures, or writes, something of
 // its own must not do so to a cluster that nobody named.
 func (c *Connection) Define(s *commandline.Set, target string) {
-	s.StringVar(&c.Target, "target", target, "where the gRPC API is: host:port, dns:///host:port, static:///a:6334,b:6334")
+	s.StringVar(&c.Target, "target", target, "address of the gRPC API: host:port, dns:///host:port, static:///a:6334,b:6334")
 	s.StringVar(&c.keyFile, "api-key-file", "", "file of the API key; the variable QDRANT_API_KEY holds the key itself")
 	s.BoolVar(&c.tls, "tls", false, "encrypt the connection")
-	s.StringVar(&c.ca, "ca", "", "file of the authorities that signed the servers' certificates, in place of the system's; implies --tls")
-	s.StringVar(&c.cert, "cert", "", "file of the own certificate, for servers that ask for one; implies --tls")
-	s.StringVar(&c.key, "key", "", "file of the key of --cert")
-	s.DurationVar(&c.timeout, "timeout", 30*time.Second, "how long one call may take, with its repeats")
+	s.StringVar(&c.ca, "ca", "", "file with the certificate authorities of the servers, instead of those of the system; implies --tls")
+	s.StringVar(&c.cert, "cert", "", "file with a client certificate; implies --tls")
+	s.StringVar(&c.key, "key", "", "file with the private key of --cert")
+	s.DurationVar(&c.timeout, "timeout", 30*time.Second, "time limit of a call, including retries")
 	s.StringVar(&c.logLevel, "log-level", "warn", "debug, info, warn or error")
 	if target != "" {
 		s.From("QDRANT_TARGET", "target")

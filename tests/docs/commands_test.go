@@ -183,8 +183,8 @@ func made(makefile []byte, arguments []string) error {
 	return nil
 }
 
+// TestCommands is not parallel: kubectl's packages have variables of their own.
 func TestCommands(t *testing.T) {
-	t.Parallel()
 	known, checked := newPrograms(t), 0
 	for name, d := range documents(t) {
 		for _, b := range d.blocks {
@@ -208,7 +208,6 @@ func TestCommands(t *testing.T) {
 }
 
 func TestCommandsThatDoNotExistAreFound(t *testing.T) {
-	t.Parallel()
 	known := newPrograms(t)
 	for _, test := range []struct{ text, want string }{
 		{"helm upgrade q oci://REGISTRY/qdrant -f values.yaml --set a.b=c", ""},

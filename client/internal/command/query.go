@@ -41,19 +41,19 @@ func queryCommand(p Process) *cobra.Command {
 
 func (q *query) define(f *commandline.Set, c *vectorflags.Connection) {
 	q.flags = f
-	c.DefineProfile(f, "how wide searches are without --ef: development (256) or production (512, the default)")
-	f.StringVar(&q.vector, "vector", "", "the vector to search for, as JSON: '[0.1, 0.2, …]'; without it and --like it is read from standard input")
-	f.StringVar(&q.like, "like", "", "id of a point; what is nearest to it is found, without the point itself")
-	f.StringVar(&q.vectorName, "vector-name", "", "the name of the vector in the collection; without it the unnamed or the only one")
+	c.DefineProfile(f, "number of candidates without --ef: development (256) or production (512, the default)")
+	f.StringVar(&q.vector, "vector", "", "vector to search for, as JSON: '[0.1, 0.2, …]'; without --vector and --like, it is read from standard input")
+	f.StringVar(&q.like, "like", "", "ID of a point; search for its nearest neighbors")
+	f.StringVar(&q.vectorName, "vector-name", "", "name of the vector in the collection; by default the unnamed or the only vector")
 	f.StringVar(&q.filter, "filter", "", "what hits must match")
 	f.IntVar(&q.limit, "limit", 10, "number of hits")
-	f.IntVar(&q.offset, "offset", 0, "number of hits to leave out before")
-	f.IntVar(&q.ef, "ef", 0, "candidates that the search keeps (hnsw_ef); 0 leaves it to the profile")
-	f.BoolVar(&q.exact, "exact", false, "compare all vectors, without the graph")
-	f.Float64Var(&q.threshold, "threshold", 0, "leave out hits of a worse score")
-	f.StringSliceVar(&q.payload, "payload", nil, "payload fields to show, separated by commas; without it all")
+	f.IntVar(&q.offset, "offset", 0, "number of hits to skip")
+	f.IntVar(&q.ef, "ef", 0, "number of candidates of the search (hnsw_ef); 0 uses the profile")
+	f.BoolVar(&q.exact, "exact", false, "compare all vectors, without the index")
+	f.Float64Var(&q.threshold, "threshold", 0, "leave out hits with a worse score")
+	f.StringSliceVar(&q.payload, "payload", nil, "payload fields to show, separated by commas; by default all")
 	f.BoolVar(&q.noPayload, "no-payload", false, "show no payload")
-	f.BoolVar(&q.withVectors, "with-vectors", false, "show the hits' vectors")
+	f.BoolVar(&q.withVectors, "with-vectors", false, "show the vectors of the hits")
 	f.StringVar(&q.output, "output", "table", "table or json")
 }
 

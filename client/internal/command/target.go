@@ -31,16 +31,16 @@ var creating = []string{"quantization", "shards", "replication-factor", "write-c
 
 func (t *target) define(f *commandline.Set) {
 	f.StringVar(&t.collection, "collection", "", "the collection (required)")
-	f.StringVar(&t.vectorName, "vector-name", "", "the name of the vector in the collection; without it the unnamed one")
+	f.StringVar(&t.vectorName, "vector-name", "", "name of the vector in the collection; by default the unnamed vector")
 	f.BoolVar(&t.mustExist, "must-exist", false, "do not create the collection")
 	f.StringVar(&t.distance, "distance", "cosine", "cosine, dot, euclid or manhattan")
-	f.IntVar(&t.shards, "shards", 0, "when created: number of shards; 0 leaves it to the server")
-	f.IntVar(&t.replicas, "replication-factor", 0, "when created: copies of each shard; 0 leaves it to the server")
-	f.IntVar(&t.consistency, "write-consistency-factor", 0, "when created: copies that must have taken a write; 0 leaves it to the server")
-	f.BoolVar(&t.onDisk, "on-disk", false, "when created: keep the vectors on disk")
-	f.StringVar(&t.quantization, "quantization", "none", "when created: none, int8, binary or turbo (4 bits)")
-	f.IntVar(&t.m, "m", 0, "when created: links of each point in the graph, in place of the profile's")
-	f.IntVar(&t.efConstruct, "ef-construct", 0, "when created: candidates that are looked at for links, in place of the profile's")
+	f.IntVar(&t.shards, "shards", 0, "new collection: number of shards; 0 uses the default of the server")
+	f.IntVar(&t.replicas, "replication-factor", 0, "new collection: number of replicas of each shard; 0 uses the default of the server")
+	f.IntVar(&t.consistency, "write-consistency-factor", 0, "new collection: number of replicas that must confirm a write; 0 uses the default of the server")
+	f.BoolVar(&t.onDisk, "on-disk", false, "new collection: keep the vectors on disk")
+	f.StringVar(&t.quantization, "quantization", "none", "new collection: none, int8, binary or turbo (4 bits)")
+	f.IntVar(&t.m, "m", 0, "new collection: m, the number of links of each point in the index, instead of that of the profile")
+	f.IntVar(&t.efConstruct, "ef-construct", 0, "new collection: ef_construct, instead of that of the profile")
 	f.StringSliceVar(&t.indexes, "index", nil, "payload fields to index before loading, as FIELD:KIND with keyword, integer, float, bool, geo, datetime, text or uuid")
 }
 

@@ -17,7 +17,7 @@ import (
 func acceptLossCommand(b builder) *cobra.Command {
 	define := func(f *flags) {
 		f.looking()
-		f.BoolVar(&f.settings.yes, "yes", false, "do not ask")
+		f.BoolVar(&f.settings.yes, "yes", false, "do not ask for confirmation")
 	}
 	some := func(cmd *cobra.Command, args []string) error {
 		if err := cobra.MinimumNArgs(1)(cmd, args); err != nil {
@@ -25,7 +25,7 @@ func acceptLossCommand(b builder) *cobra.Command {
 		}
 		return nil
 	}
-	return b.command("accept-loss COLLECTION/SHARD…", "Give up shards that no peer has a good copy of, so that recovery can go on", some, define, runAcceptLoss)
+	return b.command("accept-loss COLLECTION/SHARD…", "Give up shards that have no good replica, so that recovery can continue", some, define, runAcceptLoss)
 }
 
 func runAcceptLoss(ctx context.Context, s *settings, args []string) error {

@@ -18,12 +18,12 @@ func checkCommand(b builder) *cobra.Command {
 	define := func(f *flags) {
 		s := f.settings
 		f.cluster()
-		f.IntVar(&s.replicas, "replicas", -1, "how many peers there must be at least")
-		f.StringVar(&s.service, "service", "", "host name of the clients' Service, to be checked as well")
+		f.IntVar(&s.replicas, "replicas", -1, "minimum number of peers")
+		f.StringVar(&s.service, "service", "", "host name of the Service for clients, to check it too")
 		f.BoolVar(&s.clustered, "cluster", true, "the servers run as a cluster")
-		f.duration(&s.timeout, "timeout", time.Minute, "how long the cluster may take to be as it should")
+		f.duration(&s.timeout, "timeout", time.Minute, "how long to wait for the cluster to pass")
 	}
-	return b.command("check", "Check that the cluster is one, whole, works, and refuses strangers", commandline.Arguments(0, 0), define, runCheck)
+	return b.command("check", "Check that the peers form one whole cluster that works and requires the API key", commandline.Arguments(0, 0), define, runCheck)
 }
 
 // finding is one line of a check.

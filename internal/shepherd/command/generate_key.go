@@ -17,9 +17,9 @@ func generateKeyCommand(b builder) *cobra.Command {
 		s := f.settings
 		f.must(&s.namespace, "namespace", "namespace of the Secret")
 		f.must(&s.secret, "secret", "name of the Secret")
-		f.StringSliceVar(&s.secretKeys, "secret-keys", []string{"api-key"}, "its entries; each gets a random key of its own")
+		f.StringSliceVar(&s.secretKeys, "secret-keys", []string{"api-key"}, "entries of the Secret; each gets its own random key")
 	}
-	return b.command("generate-key", "Make the Secret with the API keys, unless there is one", commandline.Arguments(0, 0), define, runGenerateKey)
+	return b.command("generate-key", "Create the Secret with the API keys, unless it exists", commandline.Arguments(0, 0), define, runGenerateKey)
 }
 
 func runGenerateKey(ctx context.Context, s *settings, _ []string) error {

@@ -13,9 +13,9 @@ func planCommand(b builder) *cobra.Command {
 	define := func(f *flags) {
 		f.looking()
 		f.output()
-		f.IntVar(&f.settings.replicas, "replicas", -1, "replica count to plan for")
+		f.IntVar(&f.settings.replicas, "replicas", -1, "number of pods to plan for")
 	}
-	return b.command("plan", "Show what another replica count would move, and why not if not", commandline.Arguments(0, 0), define, runPlan)
+	return b.command("plan", "Show what another number of pods would move, or why it cannot work", commandline.Arguments(0, 0), define, runPlan)
 }
 
 func runPlan(ctx context.Context, s *settings, _ []string) error {

@@ -44,29 +44,29 @@ type settings struct {
 func (f *flags) cluster() {
 	s := f.settings
 	f.must(&s.statefulSet, "statefulset", "name of the StatefulSet")
-	f.must(&s.domain, "domain", "domain below which each pod has its name")
-	f.StringVar(&s.scheme, "scheme", "http", "http or https, of the REST API")
-	f.StringVar(&s.caFile, "ca-file", "", "file of the authorities that signed the servers' certificates")
+	f.must(&s.domain, "domain", "domain of the pods: POD.DOMAIN is the host name of a pod")
+	f.StringVar(&s.scheme, "scheme", "http", "scheme of the REST API: http or https")
+	f.StringVar(&s.caFile, "ca-file", "", "file with the certificate authorities of the servers")
 }
 
 func (f *flags) kubernetes() {
 	s := f.settings
 	f.must(&s.namespace, "namespace", "namespace of the release")
-	f.IntVar(&s.replicasLimit, "replicas-limit", 16, "how many ordinals there may be")
+	f.IntVar(&s.replicasLimit, "replicas-limit", 16, "highest number of pods that the release can have")
 }
 
 func (f *flags) ownPod() {
-	f.must(&f.settings.pod, "pod", "name of the pod that this runs in")
+	f.must(&f.settings.pod, "pod", "name of the own pod")
 }
 
 // planning is what decides on moves.
 func (f *flags) planning() {
 	s := f.settings
-	f.StringVar(&s.stateConfigMap, "state-configmap", "", "ConfigMap of guard and accept-loss")
-	f.StringVar(&s.strategy, "strategy", "count", "what is evened out: none, count or size")
-	f.BoolVar(&s.replaceLostVolumes, "replace-lost-volumes", false, "replace peers whose volume is gone")
-	f.StringSliceVar(&s.untouched, "untouched", nil, "collections that balancing leaves alone")
-	f.BoolVar(&s.readNodes, "read-nodes", false, "ask nodes for the zones of pods")
+	f.StringVar(&s.stateConfigMap, "state-configmap", "", "ConfigMap of the guard and of accept-loss")
+	f.StringVar(&s.strategy, "strategy", "count", "what to balance over the peers: count (of replicas), size, or none")
+	f.BoolVar(&s.replaceLostVolumes, "replace-lost-volumes", false, "replace peers that have lost their volume")
+	f.StringSliceVar(&s.untouched, "untouched", nil, "collections that balancing does not move")
+	f.BoolVar(&s.readNodes, "read-nodes", false, "read the zones of pods from their nodes")
 }
 
 func (s *settings) names() kube.Names {

@@ -15,14 +15,14 @@ func startCommand(b builder) *cobra.Command {
 		f.cluster()
 		f.kubernetes()
 		f.ownPod()
-		f.StringVar(&s.p2pScheme, "p2p-scheme", "http", "http or https, of the addresses that peers know each other by")
+		f.StringVar(&s.p2pScheme, "p2p-scheme", "http", "scheme of the addresses that peers use for each other: http or https")
 		f.BoolVar(&s.clustered, "cluster", true, "the servers run as a cluster")
 		f.StringVar(&s.storage, "storage", "/qdrant/storage", "the server's data directory")
 		f.StringVar(&s.shared, "shared", "/qdrant/shepherd", "directory shared with the server and watch")
-		f.duration(&s.apiWait, "api-wait", start.DefaultAPIWait, "how long to wait for an API server that is away")
-		f.duration(&s.setAsideKeep, "set-aside-keep", start.DefaultSetAsideKeep, "how long old states are kept on the volume")
+		f.duration(&s.apiWait, "api-wait", start.DefaultAPIWait, "how long to wait for an API server that does not answer")
+		f.duration(&s.setAsideKeep, "set-aside-keep", start.DefaultSetAsideKeep, "how long to keep a state that was set aside on the volume")
 	}
-	return b.command("start", "Decide how this pod's server may start, and write its arguments (init container)", commandline.Arguments(0, 0), define, runStart)
+	return b.command("start", "Decide how the server of this pod may start, and write its arguments (init container)", commandline.Arguments(0, 0), define, runStart)
 }
 
 func runStart(ctx context.Context, s *settings, _ []string) error {

@@ -16,7 +16,7 @@ func statusCommand(b builder) *cobra.Command {
 		f.StringVar(&f.settings.lease, "lease", "", "Lease of the stop permit (default: the StatefulSet's name with -stop)")
 		f.output()
 	}
-	return b.command("status", "Show peers, shards, transfers, and what would be done next", commandline.Arguments(0, 0), define, runStatus)
+	return b.command("status", "Show peers, shards, transfers, and the next changes", commandline.Arguments(0, 0), define, runStatus)
 }
 
 func runStatus(ctx context.Context, s *settings, _ []string) error {

@@ -23,14 +23,14 @@ func tendCommand(b builder) *cobra.Command {
 		f.ownPod()
 		f.planning()
 		f.StringVar(&s.leaderLease, "leader-lease", "", "Lease of the leader (default: the StatefulSet's name with -tend)")
-		f.StringVar(&s.metricsListen, "metrics-listen", ":6338", "where metrics are read")
-		f.duration(&s.interval, "interval", 3*time.Second, "pause between two looks at the cluster")
-		f.IntVar(&s.confirm, "confirm", 3, "how often in a row a situation must be seen before anything is changed")
-		f.IntVar(&s.maxConcurrentTransfers, "max-concurrent-transfers", 1, "shard transfers at a time")
+		f.StringVar(&s.metricsListen, "metrics-listen", ":6338", "address on which to serve metrics")
+		f.duration(&s.interval, "interval", 3*time.Second, "interval between two observations of the cluster")
+		f.IntVar(&s.confirm, "confirm", 3, "number of consecutive observations that a change needs")
+		f.IntVar(&s.maxConcurrentTransfers, "max-concurrent-transfers", 1, "number of shard transfers in progress at the same time")
 		f.StringVar(&s.transferMethod, "transfer-method", "", "stream_records, snapshot or wal_delta (default: the server decides)")
-		f.BoolVar(&s.dryRun, "dry-run", false, "log what would be done, and change nothing but what guard goes by")
+		f.BoolVar(&s.dryRun, "dry-run", false, "log the changes without making them; only the ConfigMap of the guard is updated")
 	}
-	return b.command("tend", "Drain, mend and even out the whole cluster (one at a time)", commandline.Arguments(0, 0), define, runTend)
+	return b.command("tend", "Drain, repair and balance the whole cluster (one leader at a time)", commandline.Arguments(0, 0), define, runTend)
 }
 
 func runTend(ctx context.Context, s *settings, _ []string) error {

@@ -18,16 +18,16 @@ func watchCommand(b builder) *cobra.Command {
 		f.ownPod()
 		f.StringVar(&s.storage, "storage", "/qdrant/storage", "directory of the data volume")
 		f.StringVar(&s.shared, "shared", "/qdrant/shepherd", "directory shared with start and the server")
-		f.StringVar(&s.listen, "listen", watch.DefaultListen, "where probes and hooks ask")
-		f.StringVar(&s.metricsListen, "metrics-listen", watch.DefaultMetricsListen, "where metrics are read")
+		f.StringVar(&s.listen, "listen", watch.DefaultListen, "address on which to serve probes and hooks")
+		f.StringVar(&s.metricsListen, "metrics-listen", watch.DefaultMetricsListen, "address on which to serve metrics")
 		f.StringVar(&s.lease, "lease", "", "Lease of the stop permit (default: the StatefulSet's name with -stop)")
-		f.duration(&s.maxWait, "max-wait", watch.DefaultMaxWait, "how long a restart may be held back")
-		f.duration(&s.permitFor, "permit-for", watch.DefaultPermitFor, "how long a stop permit lasts that nobody gives back")
+		f.duration(&s.maxWait, "max-wait", watch.DefaultMaxWait, "how long a stop can be held")
+		f.duration(&s.permitFor, "permit-for", watch.DefaultPermitFor, "how long a stop permit lasts if it is not returned")
 		f.duration(&s.gracePeriod, "grace-period", watch.DefaultGrace, "the pod's termination grace period")
-		f.duration(&s.preStop, "prestop", 5*time.Second, "how long a deleted pod goes on answering at least")
-		f.duration(&s.apiWait, "api-wait", watch.DefaultAPIWait, "how long to wait for an API server that is away")
+		f.duration(&s.preStop, "prestop", 5*time.Second, "minimum time for which a deleted pod keeps answering")
+		f.duration(&s.apiWait, "api-wait", watch.DefaultAPIWait, "how long to wait for an API server that does not answer")
 	}
-	return b.command("watch", "Say when this pod is ready and when it may stop (sidecar)", commandline.Arguments(0, 0), define, runWatch)
+	return b.command("watch", "Decide when this pod is ready and when it may stop (sidecar)", commandline.Arguments(0, 0), define, runWatch)
 }
 
 func runWatch(ctx context.Context, s *settings, _ []string) error {
