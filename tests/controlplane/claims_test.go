@@ -88,7 +88,7 @@ func TestClaimsOutliveTheirPods(t *testing.T) {
 		assert.Equal(t, before, d.lasting(t), "with %d pods", replicas)
 	}
 	err := newDeployment(t, d.namespace, "other").install(t, chart.Loaded(t), s.with(t, "persistence: {retentionPolicy: {whenScaled: Delete}}"))
-	assert.ErrorContains(t, err, "persistence.retentionPolicy.whenScaled: Delete erases")
+	assert.ErrorContains(t, err, "persistence.retentionPolicy.whenScaled: Delete can erase the only copy of data")
 }
 
 // TestGrowingVolumes follows docs/operations/grow-volumes.md: no pod is restarted, and the same claims are larger.

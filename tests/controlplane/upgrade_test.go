@@ -134,8 +134,8 @@ func TestTurningAutoscalingOff(t *testing.T) {
 // beforeShepherd is the chart at commit 593b731, the last without shepherd; its version is that of today's, for neither was released.
 const beforeShepherd = "testdata/qdrant-before-shepherd.tgz"
 
-// TestUpgradeFromBeforeShepherd: shepherd comes into the pods one by one, without it none is touched; the claims are the same, and nothing
-// is left over that a new release would not have.
+// TestUpgradeFromBeforeShepherd: pods are replaced one by one, with shepherd and without, whose start script has other messages now; the
+// claims are the same, and nothing is left over that a new release would not have.
 func TestUpgradeFromBeforeShepherd(t *testing.T) {
 	old, err := helm.Load(beforeShepherd)
 	require.NoError(t, err)
@@ -149,11 +149,7 @@ func TestUpgradeFromBeforeShepherd(t *testing.T) {
 		d.awaitReady(t, s.replicas)
 		claims := d.lasting(t)
 
-		var want []string // without shepherd today's pods are what they were
-		if s.name == production.name {
-			want = replaced(downFrom(s.replicas)...)
-		}
-		assert.Equal(t, want, d.podsDuring(t, func() {
+		assert.Equal(t, replaced(downFrom(s.replicas)...), d.podsDuring(t, func() {
 			require.NoError(t, d.upgrade(t, s.with(t)))
 			d.awaitReady(t, s.replicas)
 		}))

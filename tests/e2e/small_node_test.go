@@ -39,7 +39,7 @@ func TestSmallNode(t *testing.T) {
 	d.Install(t, charts+"/qdrant", release.Values{Files: []string{"values/values-dev.yaml"}, YAML: []string{d.clients(t)}, Args: []string{"--plain-http"}})
 	d.WaitReady(t, 1)
 	d.awaitOneCluster(t, 1)
-	assert.Contains(t, d.Notes(t), "API key: whoever reaches the server may read, write and delete")
+	assert.Contains(t, d.Notes(t), "API key: everyone who can reach the server can read, write and delete")
 	assert.Contains(t, d.Test(t), "two points written, the nearest one found")
 
 	const name = "settings"

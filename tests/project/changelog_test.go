@@ -34,10 +34,10 @@ func TestChangelogSection(t *testing.T) {
 	for _, test := range []struct{ name, version, want, err string }{
 		{name: "a_section_ends_where_the_next_one_begins", version: "1.2.3", want: "### Added\n\n- Two.\n\n"},
 		{name: "a_tag_has_a_v_before_the_version", version: "v1.2.0", want: "- One.\n"},
-		{name: "what_is_unreleased_is_no_release", version: "1.3.0", err: "still called unreleased"},
-		{name: "a_version_that_is_not_there", version: "1.2", err: "says nothing of 1.2"},
-		{name: "an_empty_section", version: "1.2.2", err: "says nothing of 1.2.2"},
-		{name: "no_version", err: "name the release"},
+		{name: "what_is_unreleased_is_no_release", version: "1.3.0", err: "still marked as unreleased"},
+		{name: "a_version_that_is_not_there", version: "1.2", err: "has no entry for 1.2"},
+		{name: "an_empty_section", version: "1.2.2", err: "has no entry for 1.2.2"},
+		{name: "no_version", err: "no version"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
