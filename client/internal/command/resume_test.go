@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func (d desk) during(cluster *qdranttest.Cluster, method string, times int, hang
 	d.t.Helper()
 	release := func() {}
 	if hanging != "" {
-		release = cluster.Server(0).FailCalls(qdranttest.CallFault{Method: hanging, Hang: true})
+		release = sync.OnceFunc(cluster.Server(0).FailCalls(qdranttest.CallFault{Method: hanging, Hang: true}))
 	}
 	before := len(requests(cluster, method))
 	met := func() bool { return len(requests(cluster, method)) >= before+times }
@@ -45,8 +46,12 @@ func (d desk) during(cluster *qdranttest.Cluster, method string, times int, hang
 	go func() { done <- d.runFor(ctx, args...) }()
 	require.Eventually(d.t, met, 10*time.Second, time.Millisecond)
 	do(interrupt)
+	if ctx.Err() == nil { // else the call that hangs might still succeed, and the load with it
+		release()
+	}
+	a := <-done
 	release()
-	return <-done
+	return a
 }
 
 // connected is a client of the cluster's.
