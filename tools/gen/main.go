@@ -116,6 +116,7 @@ func writeReferences(dir string, check bool) error {
 	} {
 		reference := exec.Command("go", "run", path, "reference") //nolint:noctx // it ends by itself
 		reference.Stderr = os.Stderr
+		reference.Env = append(os.Environ(), "CGO_ENABLED=0") // as everything else is compiled
 		text, err := reference.Output()
 		if err != nil {
 			return fmt.Errorf("printing the reference of %s: %w", name, err)
