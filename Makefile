@@ -14,8 +14,8 @@ ifeq ($(origin GOTOOLCHAIN),undefined)
 export GOTOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
 endif
 
-# Every tool is built from a Go module at a fixed version, which Go's checksum database verifies. go.mod lists most tools
-# and their versions.
+# Every tool is built from a Go module at a fixed version, which Go's checksum database verifies. go.mod lists most
+# tools and their versions.
 version_of = $(shell awk '$$1 == "$(1)" && $$2 ~ /^v/ {print $$2; exit}' go.mod)
 HELM_VERSION := $(call version_of,helm.sh/helm/v3)
 KIND_VERSION := $(call version_of,sigs.k8s.io/kind)
@@ -169,7 +169,8 @@ test-render: $(gotestsum) ## Run the render tests of the chart (RUN=pattern).
 	@$(call gotest,render,-timeout 60m -run '$(RUN)' $(or $(PACKAGES),./tests/render/...),); \
 	$(SUMMARY) $(RESULTS)/render.json
 
-# The nested module is compiled as internal/local/controlplane does it; otherwise all of Kubernetes would be compiled again.
+# The nested module is compiled as internal/local/controlplane does it; otherwise all of Kubernetes would be compiled
+# again.
 test-controlplane: $(gotestsum) $(if $(PACKAGES),,$(helm) $(BIN)/helm4) ## Test the chart with a real Kubernetes control plane, without Docker (RUN=pattern).
 	@$(if $(PACKAGES),,assets=$$(go run ./tools/localkube); \
 	(cd tools/kubernetes && export KUBEBUILDER_ASSETS=$$assets GOWORK=off && $(call gotest,envtest,-timeout 60m -run '$(RUN)' .,)) & envtest=$$!;) \
@@ -257,7 +258,8 @@ $(VULNDB)/index/db.json:
 $(BIN)/kubectl: tools/kubectl/main.go go.mod
 	$(call build,$@,./tools/kubectl,)
 
-# Its version is in go.mod too. Unlike Helm 3, it uses the Kubernetes version of the client-go module that it is built with.
+# Its version is in go.mod too. Unlike Helm 3, it uses the Kubernetes version of the client-go module that it is built
+# with.
 $(BIN)/helm4: go.mod
 	$(call build,$@,helm.sh/helm/v4/cmd/helm,-X helm.sh/helm/v4/internal/version.version=$(call version_of,helm.sh/helm/v4))
 

@@ -21,8 +21,9 @@ server=(--target "$(docker port "$container" 6334/tcp | head -1)")
 pid=$(docker inspect --format '{{.State.Pid}}' "$container")
 [ ! -r "/proc/$pid/stat" ] || server+=(--server-pid "$pid")
 
-# Run the benchmark in the background, because a shell handles no signals while it waits for a foreground program. Ctrl-C
-# in a terminal reaches the benchmark directly, and a second signal would end it at once, so forward only other signals.
+# Run the benchmark in the background, because a shell handles no signals while it waits for a foreground program.
+# Ctrl-C in a terminal reaches the benchmark directly, and a second signal would end it at once, so forward only other
+# signals.
 bin/bench "${server[@]+"${server[@]}"}" "$@" &
 bench=$!
 trap : INT

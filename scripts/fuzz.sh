@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh DURATION runs each fuzz target of both modules for this time, one after the other. It continues after a failure.
+# fuzz.sh DURATION runs each fuzz target of both modules for this time, one after the other. It continues after a
+# failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 duration=${1:?usage: fuzz.sh DURATION}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# package.sh DIRECTORY [VALUES]: packs the chart into DIRECTORY, with VALUES in place of its values.yaml, and with the profiles beside it, so
-# that whoever has the package alone can install with them: helm pull --untar, then helm install -f qdrant/values-prod.yaml.
+# package.sh DIRECTORY [VALUES] packages the chart into DIRECTORY, with VALUES instead of its values.yaml. The package
+# includes the profiles, so that it is enough for an installation: helm pull --untar, then helm install -f
+# qdrant/values-prod.yaml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?name the directory of the package}

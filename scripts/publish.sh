@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # publish.sh REGISTRY pushes the shepherd image, and the chart with the repository and digest of that image. The script
-# builds the published chart in dist/publish. The files in the repository do not change.
-# For a registry without TLS, set HELM_PUSH_FLAGS=--plain-http. IMAGE_PUSH_FLAGS are additional flags of tools/image. For
-# example, -binary linux/amd64=FILE -binary linux/arm64=FILE pushes existing binaries.
+# builds the published chart in dist/publish. The files in the repository do not change. For a registry without TLS, set
+# HELM_PUSH_FLAGS=--plain-http. IMAGE_PUSH_FLAGS are additional flags of tools/image. For example, -binary
+# linux/amd64=FILE -binary linux/arm64=FILE pushes existing binaries.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 registry=${1:-}

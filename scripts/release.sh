@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # release.sh VERSION builds the archives of a release in dist/release, with their checksums and the section of the
-# changelog. The result is reproducible with the same sources and the same Go, except for the archive of the chart, which
-# contains the time of its creation.
+# changelog. The result is reproducible with the same sources and the same Go, except for the archive of the chart,
+# which contains the time of its creation.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:-}

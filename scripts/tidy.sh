@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# tidy.sh [-diff]: runs `go mod tidy` in every module; with -diff it changes nothing, prints what it would change, and fails if there is
-# anything. The root module requires the version of client/ that is released with it, which cannot be downloaded yet.
+# tidy.sh [-diff]: runs `go mod tidy` in every module; with -diff it changes nothing, prints what it would change, and
+# fails if there is anything. The root module requires the version of client/ that is released with it, which cannot be
+# downloaded yet.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)

@@ -2,7 +2,7 @@
 Shepherd: its containers in the pods of the server, and what they share with the Deployment.
 */}}
 
-{{/* The selector of the Deployment. It differs from that of the server, so that the Services do not select its pod. */}}
+{{/* The selector of the Deployment. It differs from the server's, so that the Services do not select its pod. */}}
 {{- define "qdrant.shepherd.selectorLabels" -}}
 app: {{ include "qdrant.name" . }}-shepherd
 app.kubernetes.io/name: {{ include "qdrant.name" . }}-shepherd
